@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#define DEFAULT_FILE "/etc/pvtools/agent.conf"
+#define QEMU_GA_FILE "/etc/qemu/qemu-ga.conf"
+#define DEFAULT_STATEDIR "/run/pvtools"
+#define DEFAULT_HOOK "/etc/qemu/fsfreeze-hook"
+
+static const char *const method_names[] = {
+  "virtio-serial",
+  "isa-serial",
+  "unix-listen",
+  "vsock-listen",
+};
+
+/* Where each method is when no path is given. */
+static const char *const default_paths[] = {
+  "/dev/virtio-ports/org.qemu.guest_agent.0",
+  "/dev/ttyS0",
+  NULL,
+  NULL,
+};
+
+const char *
+pvt_method_name (PvtMethod method)
+{
+  return method_names[method];
+}
+
+static gboolean
+parse_method (const char *text, PvtMethod *method, GError **error)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (method_names); i++)
+    if (strcmp (text, method_names[i]) == 0)
+      {
+        *method = (PvtMethod) i;
+        return TRUE;
+      }
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+               "unknown method '%s': virtio-serial, isa-serial, unix-listen or vsock-listen "
+               "was expected",
+               text);
+  return FALSE;
+}
+
+static void
+free_channel (gpointer data)
+{
+  PvtChannelConfig *channel = data;
+
+  g_free (channel->name);
+  g_free (channel->path);
+  g_free (channel);
+}
+
+static gboolean
+add_channel (PvtConfig *config, const char *name, const char *method_name, const char *path,
+             GError **error)
+{
+  PvtMethod method = PVT_METHOD_VIRTIO_SERIAL;
+  PvtChannelConfig *channel;
+
+  if (method_name && !parse_method (method_name, &method, error))
+    return FALSE;
+  if (path == NULL && default_paths[method] == NULL)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   "channel '%s' with method %s needs a path", name, method_names[method]);
+      return FALSE;
+    }
+  channel = g_new0 (PvtChannelConfig, 1);
+  channel->name = g_strdup (name);
+  channel->method = method;
+  channel->path = g_strdup (path ? path : default_paths[method]);
+  g_ptr_array_add (config->channels, channel);
+  return TRUE;
+}
+
+/* The file's keys of [general] and where they go; options win over them. */
+typedef struct
+{
+  const char *key;
+  char **text;
+  gboolean *flag;
+} FileKey;
+
+static gboolean
+take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GError **error)
+{
+  for (gsize i = 0; i < n_keys; i++)
+    {
+      g_autoptr (GError) bad = NULL;
+      gboolean on;
+
+      if (strcmp (key, keys[i].key) != 0)
+        continue;
+      if (keys[i].text)
+        {
+          if (*keys[i].text == NULL)
+            *keys[i].text = g_key_file_get_string (file, "general", key, NULL);
+          return TRUE;
+        }
+      on = g_key_file_get_boolean (file, "general", key, &bad);
+      if (bad)
+        {
+          g_propagate_error (error, g_steal_pointer (&bad));
+          return FALSE;
+        }
+      *keys[i].flag |= on;
+      return TRUE;
+    }
+  g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
+               "unknown key '%s' in group [general]", key);
+  return FALSE;
+}
+
+static gboolean
+load_general (GKeyFile *file, const FileKey *keys, gsize n_keys, GError **error)
+{
+  g_auto (GStrv) names = g_key_file_get_keys (file, "general", NULL, NULL);
+
+  for (gsize i = 0; names && names[i]; i++)
+    if (!take_key (file, names[i], keys, n_keys, error))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+load_channels (PvtConfig *config, GKeyFile *file, GError **error)
+{
+  g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
+
+  for (gsize i = 0; groups[i]; i++)
+    {
+      g_autofree char *method = NULL, *path = NULL;
+
+      if (strcmp (groups[i], "general") == 0)
+        continue;
+      if (!g_str_has_prefix (groups[i], "channel "))
+        {
+          g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND,
+                       "unknown group [%s]: [general] or [channel NAME] was expected", groups[i]);
+          return FALSE;
+        }
+      method = g_key_file_get_string (file, groups[i], "method", NULL);
+      path = g_key_file_get_string (file, groups[i], "path", NULL);
+      if (!add_channel (config, groups[i] + strlen ("channel "), method, path, error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+/* The file to read, or NULL when none was named and there is none. */
+static char *
+choose_file (const char *option, gboolean *named)
+{
+  const char *env = g_getenv ("PVT_CONF") ? g_getenv ("PVT_CONF") : g_getenv ("QGA_CONF");
+
+  *named = option != NULL || env != NULL;
+  if (*named)
+    return g_strdup (option ? option : env);
+  if (g_file_test (DEFAULT_FILE, G_FILE_TEST_EXISTS))
+    return g_strdup (DEFAULT_FILE);
+  if (g_file_test (QEMU_GA_FILE, G_FILE_TEST_EXISTS))
+    return g_strdup (QEMU_GA_FILE);
+  return NULL;
+}
+
+static GKeyFile *
+read_file (const char *option, GError **error)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+  gboolean named;
+  g_autofree char *path = choose_file (option, &named);
+
+  if (path && !g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error))
+    {
+      g_prefix_error (error, "configuration %s: ", path);
+      return NULL;
+    }
+  return g_steal_pointer (&file);
+}
+
+static void
+set_default (char **text, const char *value)
+{
+  if (*text == NULL)
+    *text = g_strdup (value);
+}
+
+/* -F without a value means the default hook; GOption calls this for both. */
+static gboolean
+hook_option (const gchar *option G_GNUC_UNUSED, const gchar *value, gpointer data,
+             GError **error G_GNUC_UNUSED)
+{
+  PvtConfig *config = data;
+
+  g_free (config->fsfreeze_hook);
+  config->fsfreeze_hook = g_strdup (value ? value : DEFAULT_HOOK);
+  return TRUE;
+}
+
+typedef struct
+{
+  char *method, *path, *file;
+  char *old_block; /* --blacklist of old qemu-ga */
+} Options;
+
+static gboolean
+parse_options (PvtConfig *config, Options *o, int argc, char **argv, GError **error)
+{
+  const GOptionEntry entries[] = {
+    { "method", 'm', 0, G_OPTION_ARG_STRING, &o->method,
+      "virtio-serial (default), isa-serial, unix-listen or vsock-listen", "METHOD" },
+    { "path", 'p', 0, G_OPTION_ARG_FILENAME, &o->path,
+      "device, socket, or CID:PORT for vsock-listen", "PATH" },
+    { "logfile", 'l', 0, G_OPTION_ARG_FILENAME, &config->logfile,
+      "write the log there instead of standard error", "FILE" },
+    { "pidfile", 'f', 0, G_OPTION_ARG_FILENAME, &config->pidfile, "write the process id there",
+      "FILE" },
+    { "fsfreeze-hook", 'F', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
+      (gpointer) hook_option, "run this hook around a freeze (default " DEFAULT_HOOK ")", "HOOK" },
+    { "statedir", 't', 0, G_OPTION_ARG_FILENAME, &config->statedir,
+      "where state that must survive a restart is kept (default " DEFAULT_STATEDIR ")", "DIR" },
+    { "verbose", 'v', 0, G_OPTION_ARG_NONE, &config->verbose, "log every command", NULL },
+    { "version", 'V', 0, G_OPTION_ARG_NONE, &config->version, "print the version and exit", NULL },
+    { "daemonize", 'd', 0, G_OPTION_ARG_NONE, &config->daemon, "go to the background", NULL },
+    { "daemon", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &config->daemon, NULL, NULL },
+    { "block-rpcs", 'b', 0, G_OPTION_ARG_STRING, &config->block,
+      "commands to refuse, by commas; 'help' lists all", "LIST" },
+    { "blacklist", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &o->old_block, NULL, NULL },
+    { "allow-rpcs", 'a', 0, G_OPTION_ARG_STRING, &config->allow,
+      "the only commands to accept, by commas; 'help' lists all", "LIST" },
+    { "profile", 0, 0, G_OPTION_ARG_STRING, &config->profile,
+      "monitor (queries), backup (and freezing) or full (default)", "NAME" },
+    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &o->file,
+      "configuration file (default " DEFAULT_FILE ", else " QEMU_GA_FILE ")", "FILE" },
+    { "dump-conf", 'D', 0, G_OPTION_ARG_NONE, &config->dump,
+      "print the effective configuration and exit", NULL },
+    { "retry-path", 'r', 0, G_OPTION_ARG_NONE, &config->retry_path,
+      "wait for a path that is not there (always done; accepted for compatibility)", NULL },
+    { "root", 0, 0, G_OPTION_ARG_FILENAME, &config->root,
+      "read /proc, /sys and /etc below this directory (for tests)", "DIR" },
+    { NULL, 0, 0, 0, NULL, NULL, NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("- guest agent of pvtools");
+  GOptionGroup *group = g_option_group_new ("agent", "", "", config, NULL);
+
+  g_option_group_add_entries (group, entries);
+  g_option_context_set_main_group (context, group);
+  if (!g_option_context_parse (context, &argc, &argv, error))
+    return FALSE;
+  if (argc > 1)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
+                   "unexpected argument '%s'", argv[1]);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+apply_file (PvtConfig *config, Options *o, GError **error)
+{
+  g_autoptr (GKeyFile) file = read_file (o->file, error);
+  FileKey keys[] = {
+    { "method", &o->method, NULL },
+    { "path", &o->path, NULL },
+    { "logfile", &config->logfile, NULL },
+    { "pidfile", &config->pidfile, NULL },
+    { "statedir", &config->statedir, NULL },
+    { "fsfreeze-hook", &config->fsfreeze_hook, NULL },
+    { "block-rpcs", &config->block, NULL },
+    { "blacklist", &o->old_block, NULL },
+    { "allow-rpcs", &config->allow, NULL },
+    { "profile", &config->profile, NULL },
+    { "daemon", NULL, &config->daemon },
+    { "verbose", NULL, &config->verbose },
+    { "retry-path", NULL, &config->retry_path },
+  };
+
+  return file && load_general (file, keys, G_N_ELEMENTS (keys), error)
+         && load_channels (config, file, error);
+}
+
+static gboolean
+apply_defaults (PvtConfig *config, Options *o, GError **error)
+{
+  if (config->block == NULL)
+    config->block = g_steal_pointer (&o->old_block);
+  set_default (&config->statedir, DEFAULT_STATEDIR);
+  set_default (&config->profile, "full");
+  set_default (&config->root, "/");
+  if (config->channels->len == 0 || o->method || o->path)
+    return add_channel (config, "general", o->method, o->path, error);
+  return TRUE;
+}
+
+gboolean
+pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error)
+{
+  Options o = { NULL, NULL, NULL, NULL };
+  gboolean ok;
+
+  memset (config, 0, sizeof *config);
+  config->channels = g_ptr_array_new_with_free_func (free_channel);
+  ok = parse_options (config, &o, argc, argv, error)
+       && (config->version || (apply_file (config, &o, error) && apply_defaults (config, &o, error)));
+  g_free (o.method);
+  g_free (o.path);
+  g_free (o.file);
+  g_free (o.old_block);
+  if (!ok)
+    pvt_config_clear (config);
+  return ok;
+}
+
+void
+pvt_config_clear (PvtConfig *config)
+{
+  g_clear_pointer (&config->channels, g_ptr_array_unref);
+  g_free (config->profile);
+  g_free (config->block);
+  g_free (config->allow);
+  g_free (config->statedir);
+  g_free (config->logfile);
+  g_free (config->pidfile);
+  g_free (config->fsfreeze_hook);
+  g_free (config->root);
+  memset (config, 0, sizeof *config);
+}
+
+static void
+dump_text (GKeyFile *file, const char *key, const char *value)
+{
+  if (value)
+    g_key_file_set_string (file, "general", key, value);
+}
+
+char *
+pvt_config_dump (const PvtConfig *config)
+{
+  g_autoptr (GKeyFile) file = g_key_file_new ();
+
+  g_key_file_set_boolean (file, "general", "daemon", config->daemon);
+  for (guint i = 0; i < config->channels->len; i++)
+    {
+      const PvtChannelConfig *channel = g_ptr_array_index (config->channels, i);
+      g_autofree char *group = strcmp (channel->name, "general") == 0
+                                   ? g_strdup ("general")
+                                   : g_strdup_printf ("channel %s", channel->name);
+
+      g_key_file_set_string (file, group, "method", method_names[channel->method]);
+      g_key_file_set_string (file, group, "path", channel->path);
+    }
+  dump_text (file, "logfile", config->logfile);
+  dump_text (file, "pidfile", config->pidfile);
+  dump_text (file, "fsfreeze-hook", config->fsfreeze_hook);
+  dump_text (file, "statedir", config->statedir);
+  g_key_file_set_boolean (file, "general", "verbose", config->verbose);
+  g_key_file_set_boolean (file, "general", "retry-path", config->retry_path);
+  dump_text (file, "block-rpcs", config->block);
+  dump_text (file, "allow-rpcs", config->allow);
+  dump_text (file, "profile", config->profile);
+  return g_key_file_to_data (file, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the daemon was told to do: command line over configuration file over
+ * defaults. The command line and the file's [general] group are qemu-ga's, so
+ * that an existing set-up keeps working.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum
+{
+  PVT_METHOD_VIRTIO_SERIAL,
+  PVT_METHOD_ISA_SERIAL,
+  PVT_METHOD_UNIX_LISTEN,
+  PVT_METHOD_VSOCK_LISTEN,
+} PvtMethod;
+
+typedef struct
+{
+  char *name; /* shown in status and log */
+  PvtMethod method;
+  char *path;
+} PvtChannelConfig;
+
+typedef struct
+{
+  GPtrArray *channels; /* PvtChannelConfig */
+  char *profile;
+  char *block; /* comma-separated command names; NULL: none */
+  char *allow; /* NULL: all that the profile has */
+  char *statedir;
+  char *logfile;
+  char *pidfile;
+  char *fsfreeze_hook; /* NULL: no hook */
+  char *root;          /* where /proc and /sys are read; "/" but in tests */
+  gboolean daemon;
+  gboolean verbose;
+  gboolean retry_path; /* accepted for qemu-ga's sake: we always retry */
+  gboolean dump;       /* -D */
+  gboolean version;    /* -V */
+} PvtConfig;
+
+/* "virtio-serial" and so on. */
+const char *pvt_method_name (PvtMethod method);
+
+/*
+ * Reads options, then the file that they, $PVT_CONF, $QGA_CONF or the default
+ * names. A file that was named and cannot be read is an error; unknown groups
+ * and keys are errors that name them.
+ */
+gboolean pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error);
+
+void pvt_config_clear (PvtConfig *config);
+
+/* The effective configuration in the file's own format; the caller frees. */
+char *pvt_config_dump (const PvtConfig *config);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_LINE 1024
+
+static int log_fd = STDERR_FILENO;
+static PvtLogLevel max_level = PVT_LOG_INFO;
+static gboolean to_journal;
+
+gboolean
+pvt_log_init (const char *logfile, gboolean verbose, GError **error)
+{
+  int fd;
+
+  max_level = verbose ? PVT_LOG_DEBUG : PVT_LOG_INFO;
+  to_journal = logfile == NULL && g_getenv ("JOURNAL_STREAM") != NULL;
+  if (logfile == NULL)
+    return TRUE;
+  fd = open (logfile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+  if (fd < 0)
+    {
+      g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (errno),
+                   "cannot write the log %s: %s", logfile, g_strerror (errno));
+      return FALSE;
+    }
+  log_fd = fd;
+  return TRUE;
+}
+
+gboolean
+pvt_log_enabled (PvtLogLevel level)
+{
+  return level <= max_level;
+}
+
+static int
+put_prefix (char *line, gsize size, PvtLogLevel level)
+{
+  struct timespec now;
+  struct tm tm;
+
+  if (to_journal)
+    return g_snprintf (line, size, "<%d>", level);
+  clock_gettime (CLOCK_REALTIME, &now);
+  gmtime_r (&now.tv_sec, &tm);
+  return g_snprintf (line, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", tm.tm_year + 1900,
+                     tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                     now.tv_nsec / 1000000);
+}
+
+void
+pvt_log (PvtLogLevel level, const char *format, ...)
+{
+  char line[MAX_LINE];
+  gsize len;
+  va_list args;
+
+  if (!pvt_log_enabled (level))
+    return;
+  len = (gsize) put_prefix (line, sizeof line, level);
+  va_start (args, format);
+  len += (gsize) g_vsnprintf (line + len, sizeof line - len, format, args);
+  va_end (args);
+  len = MIN (len, sizeof line - 2);
+  /* What a client sent may be in here: one event is one line. */
+  for (gsize i = 0; i < len; i++)
+    if ((guchar) line[i] < 0x20)
+      line[i] = '?';
+  line[len++] = '\n';
+  if (write (log_fd, line, len) < 0)
+    return; /* nowhere to say so */
+}

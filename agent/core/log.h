@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon's log: lines on standard error (with syslog priorities when the
+ * journal reads them) or appended to a file.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef enum
+{
+  PVT_LOG_ERROR = 3, /* values are syslog's */
+  PVT_LOG_WARNING = 4,
+  PVT_LOG_INFO = 6,
+  PVT_LOG_DEBUG = 7,
+} PvtLogLevel;
+
+/* @logfile NULL: standard error. @verbose lets PVT_LOG_DEBUG through. */
+gboolean pvt_log_init (const char *logfile, gboolean verbose, GError **error);
+
+gboolean pvt_log_enabled (PvtLogLevel level);
+
+void pvt_log (PvtLogLevel level, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Handlers that may block run here, on a bounded number of threads. Each job
+ * has its command's budget: when that is over, whoever waits gets an error and
+ * goes on, and the thread finishes (or hangs) by itself with memory of its own.
+ */
+#pragma once
+
+#include "call.h"
+
+#define PVT_MAX_WORKERS 8
+
+/* The answer. Exactly once, on the main loop. @result is the handler's, valid
+ * during the call; @error NULL on success. */
+typedef void (*PvtJobDone) (const PvtCall *call, gconstpointer result, const GError *error,
+                            gpointer user_data);
+
+typedef struct _PvtJob PvtJob;
+
+/* Takes @args, a heap copy of the decoded arguments or NULL. */
+PvtJob *pvt_worker_submit (const PvtCommand *command, const char *channel, gpointer args,
+                           PvtJobDone done, gpointer user_data);
+
+/* Whoever submitted it is gone: @done is not called any more. */
+void pvt_job_abandon (PvtJob *job);

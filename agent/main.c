@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pvtools-agent: the guest's side of the conversation. */
+#include "core/config.h"
+#include "core/daemon.h"
+#include "core/log.h"
+#include "core/server.h"
+#include "pvt-handlers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static gboolean
+is_help (const char *list)
+{
+  return list && (strcmp (list, "help") == 0 || strcmp (list, "?") == 0);
+}
+
+static void
+list_commands (void)
+{
+  for (guint i = 0; i < pvt_n_commands; i++)
+    puts (pvt_commands[i].info->name);
+}
+
+static gboolean
+run (const PvtConfig *config, GError **error)
+{
+  gboolean ok;
+
+  if (!pvt_log_init (config->logfile, config->verbose, error)
+      || !pvt_daemon_start (config, error))
+    return FALSE;
+  ok = pvt_server_run (config, error);
+  pvt_daemon_stop (config);
+  return ok;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GError) error = NULL;
+  PvtConfig config;
+  gboolean ok = TRUE;
+
+  if (!pvt_config_load (&config, argc, argv, &error))
+    {
+      fprintf (stderr, "pvtools-agent: %s\n", error->message);
+      return EXIT_FAILURE;
+    }
+  if (config.version)
+    puts ("pvtools-agent " PVT_VERSION);
+  else if (is_help (config.block) || is_help (config.allow))
+    list_commands ();
+  else if (config.dump)
+    {
+      g_autofree char *text = pvt_config_dump (&config);
+
+      fputs (text, stdout);
+    }
+  else
+    ok = run (&config, &error);
+  pvt_config_clear (&config);
+  if (ok)
+    return EXIT_SUCCESS;
+  pvt_log (PVT_LOG_ERROR, "%s", error->message);
+  return EXIT_FAILURE;
+}

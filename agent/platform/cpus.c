@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpus.h"
+
+#include "bounds.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DIR "sys/devices/system/cpu"
+
+/* "3" or "0-3". */
+static gboolean
+parse_range (PvtText range, guint8 *bits)
+{
+  const char *dash = memchr (range.p, '-', (gsize) (range.end - range.p));
+  PvtText low = { range.p, dash ? dash : range.end };
+  PvtText high = { dash ? dash + 1 : range.p, range.end };
+  guint64 first, last;
+
+  if (!pvt_text_u64 (&low, &first) || !pvt_text_u64 (&high, &last) || first > last
+      || last >= PVT_MAX_CPUS)
+    return FALSE;
+  for (guint64 i = first; i <= last; i++)
+    bits[i / 8] |= (guint8) (1 << i % 8);
+  return TRUE;
+}
+
+gboolean
+pvt_cpulist_parse (const char *text, gsize len, guint8 *bits)
+{
+  const char *p = text, *end = text + len;
+
+  memset (bits, 0, PVT_MAX_CPUS / 8);
+  while (end > p && g_ascii_isspace (end[-1]))
+    end--;
+  while (p < end)
+    {
+      const char *comma = memchr (p, ',', (gsize) (end - p));
+
+      if (!parse_range ((PvtText){ p, comma ? comma : end }, bits))
+        return FALSE;
+      p = comma ? comma + 1 : end;
+    }
+  return TRUE;
+}
+
+static gboolean
+read_list (const PvtRoot *root, const char *path, guint8 *bits, GError **error)
+{
+  char text[4096];
+  gssize len = pvt_root_read (root, path, text, sizeof text, error);
+
+  if (len < 0)
+    return FALSE;
+  if (pvt_cpulist_parse (text, (gsize) len, bits))
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "/%s is not a list of CPUs", path);
+  return FALSE;
+}
+
+static gboolean
+bit (const guint8 *bits, guint i)
+{
+  return bits[i / 8] >> i % 8 & 1;
+}
+
+GArray *
+pvt_cpus_read (const PvtRoot *root, GError **error)
+{
+  guint8 present[PVT_MAX_CPUS / 8], online[PVT_MAX_CPUS / 8];
+  GArray *cpus;
+  int dir;
+
+  if (!read_list (root, DIR "/present", present, error)
+      || !read_list (root, DIR "/online", online, error))
+    return NULL;
+  dir = pvt_open_dir_at (root->fd, DIR);
+  if (dir < 0)
+    {
+      g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (-dir), "/" DIR ": %s",
+                   g_strerror (-dir));
+      return NULL;
+    }
+  cpus = g_array_new (FALSE, FALSE, sizeof (PvtCpu));
+  for (guint i = 0; i < PVT_MAX_CPUS; i++)
+    if (bit (present, i))
+      {
+        char path[32];
+        PvtCpu cpu = { i, bit (online, i), FALSE };
+
+        /* A CPU that cannot go has no switch. */
+        g_snprintf (path, sizeof path, "cpu%u/online", i);
+        cpu.can_offline = faccessat (dir, path, F_OK, 0) == 0;
+        g_array_append_val (cpus, cpu);
+      }
+  close (dir);
+  return cpus;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Logical CPUs: /sys/devices/system/cpu, see the kernel's cputopology.rst. */
+#pragma once
+
+#include "root.h"
+
+typedef struct
+{
+  guint number;
+  gboolean online;
+  gboolean can_offline;
+} PvtCpu;
+
+/* Bits of a list such as "0-3,5"; FALSE for anything else or a number past the
+ * limit. @bits has room for PVT_MAX_CPUS. */
+gboolean pvt_cpulist_parse (const char *text, gsize len, guint8 *bits);
+
+/* The CPUs that are present, by number; the caller unrefs the array of PvtCpu. */
+GArray *pvt_cpus_read (const PvtRoot *root, GError **error);

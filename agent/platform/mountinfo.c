@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "mountinfo.h"
+
+#include "bounds.h"
+#include "text.h"
+
+#include <string.h>
+
+static void
+free_mount (gpointer data)
+{
+  PvtMount *mount = data;
+
+  g_free (mount->root);
+  g_free (mount->mountpoint);
+  g_free (mount->type);
+  g_free (mount->source);
+  g_free (mount);
+}
+
+GPtrArray *
+pvt_mounts_new (void)
+{
+  return g_ptr_array_new_with_free_func (free_mount);
+}
+
+static gboolean
+is_octal (char c)
+{
+  return c >= '0' && c <= '7';
+}
+
+/* Undoes the kernel's \040 for blanks, newlines and backslashes. */
+static char *
+unescape (PvtText word)
+{
+  char *text = g_malloc ((gsize) (word.end - word.p) + 1), *out = text;
+
+  for (const char *p = word.p; p < word.end; p++)
+    if (*p == '\\' && word.end - p > 3 && p[1] <= '3' && is_octal (p[1]) && is_octal (p[2])
+        && is_octal (p[3]))
+      {
+        *out++ = (char) ((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+        p += 3;
+      }
+    else
+      *out++ = *p;
+  *out = '\0';
+  return text;
+}
+
+static gboolean
+parse_device (PvtText word, PvtMount *mount)
+{
+  const char *colon = memchr (word.p, ':', (gsize) (word.end - word.p));
+  PvtText major, minor;
+  guint64 a, b;
+
+  if (colon == NULL)
+    return FALSE;
+  major = (PvtText){ word.p, colon };
+  minor = (PvtText){ colon + 1, word.end };
+  if (!pvt_text_u64 (&major, &a) || !pvt_text_u64 (&minor, &b) || a > G_MAXUINT || b > G_MAXUINT)
+    return FALSE;
+  mount->major = (guint) a;
+  mount->minor = (guint) b;
+  return TRUE;
+}
+
+/* "ro" among the comma-separated options. */
+static gboolean
+has_ro (PvtText options)
+{
+  const char *p = options.p;
+
+  while (p < options.end)
+    {
+      const char *comma = memchr (p, ',', (gsize) (options.end - p));
+      const char *end = comma ? comma : options.end;
+
+      if (pvt_text_is ((PvtText){ p, end }, "ro"))
+        return TRUE;
+      p = end + 1;
+    }
+  return FALSE;
+}
+
+/* 36 35 98:0 /root /mountpoint rw,noatime master:1 - ext3 /dev/root rw */
+static PvtMount *
+parse_line (PvtText line)
+{
+  PvtText id, parent, device, root, mountpoint, options, word, type, source, super;
+  PvtMount found = { 0 };
+
+  if (!pvt_text_word (&line, &id) || !pvt_text_word (&line, &parent)
+      || !pvt_text_word (&line, &device) || !pvt_text_word (&line, &root)
+      || !pvt_text_word (&line, &mountpoint) || !pvt_text_word (&line, &options)
+      || !parse_device (device, &found))
+    return NULL;
+  do
+    if (!pvt_text_word (&line, &word))
+      return NULL;
+  while (!pvt_text_is (word, "-"));
+  if (!pvt_text_word (&line, &type))
+    return NULL;
+  /* The source may be empty: two blanks follow the type. */
+  if (line.p + 1 < line.end && line.p[0] == ' ' && line.p[1] == ' ')
+    source = (PvtText){ line.p, line.p };
+  else if (!pvt_text_word (&line, &source))
+    return NULL;
+  if (!pvt_text_word (&line, &super))
+    super = (PvtText){ line.end, line.end };
+  found.root = unescape (root);
+  found.mountpoint = unescape (mountpoint);
+  found.type = unescape (type);
+  found.source = unescape (source);
+  found.read_only = has_ro (options) || has_ro (super);
+  return g_memdup2 (&found, sizeof found);
+}
+
+void
+pvt_mountinfo_parse (const char *text, gsize len, GPtrArray *mounts)
+{
+  PvtText rest = pvt_text (text, len), line;
+
+  while (mounts->len < PVT_MAX_MOUNTS && pvt_text_line (&rest, &line))
+    {
+      PvtMount *mount = parse_line (line);
+
+      if (mount)
+        g_ptr_array_add (mounts, mount);
+    }
+}
+
+GPtrArray *
+pvt_mountinfo_read (const PvtRoot *root, GError **error)
+{
+  gsize len;
+  g_autofree char *text
+      = pvt_root_read_alloc (root, "proc/self/mountinfo", PVT_MAX_PROC_FILE, &len, error);
+  GPtrArray *mounts;
+
+  if (text == NULL)
+    return NULL;
+  mounts = pvt_mounts_new ();
+  pvt_mountinfo_parse (text, len, mounts);
+  return mounts;
+}
+
+static gboolean
+is_one_of (const char *type, const char *const *types)
+{
+  for (gsize i = 0; types[i]; i++)
+    if (strcmp (type, types[i]) == 0)
+      return TRUE;
+  return FALSE;
+}
+
+gboolean
+pvt_mount_is_remote (const PvtMount *mount)
+{
+  static const char *const types[]
+      = { "nfs",    "nfs4",  "cifs",      "smb3", "smbfs",    "ceph",    "glusterfs", "9p", "afs",
+          "lustre", "ncpfs", "fuse.sshfs", "gfs2", "ocfs2",    "virtiofs", "davfs",     "coda", NULL };
+
+  return is_one_of (mount->type, types) || g_str_has_prefix (mount->type, "fuse");
+}
+
+gboolean
+pvt_mount_is_pseudo (const PvtMount *mount)
+{
+  static const char *const types[]
+      = { "proc",    "sysfs",   "devtmpfs", "devpts",     "cgroup",     "cgroup2", "tmpfs",
+          "ramfs",   "mqueue",  "debugfs",  "tracefs",    "securityfs", "pstore",  "efivarfs",
+          "bpf",     "configfs", "fusectl", "hugetlbfs",  "autofs",     "binfmt_misc", "nsfs",
+          "rpc_pipefs", "selinuxfs", "rootfs", "fuse.gvfsd-fuse", "fuse.portal", "fuse.lxcfs", NULL };
+
+  return is_one_of (mount->type, types);
+}

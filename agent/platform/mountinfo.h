@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* /proc/self/mountinfo: see proc(5). */
+#pragma once
+
+#include "root.h"
+
+typedef struct
+{
+  guint major, minor;
+  char *root; /* which part of the file system is mounted */
+  char *mountpoint;
+  char *type;
+  char *source;
+  gboolean read_only;
+} PvtMount;
+
+/* Appends a PvtMount for each line; octal escapes are undone. */
+void pvt_mountinfo_parse (const char *text, gsize len, GPtrArray *mounts);
+
+/* All mounts in mount order; the caller unrefs. */
+GPtrArray *pvt_mountinfo_read (const PvtRoot *root, GError **error);
+
+/* An array that frees its PvtMounts. */
+GPtrArray *pvt_mounts_new (void);
+
+/* A server on the network answers for it, or a program: it may never answer. */
+gboolean pvt_mount_is_remote (const PvtMount *mount);
+
+/* Kernel interfaces and memory: no device, nothing that fills up. */
+gboolean pvt_mount_is_pseudo (const PvtMount *mount);

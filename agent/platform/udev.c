@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "udev.h"
+
+#include <dlfcn.h>
+#include <sys/sysmacros.h>
+#include <sys/types.h>
+
+static struct
+{
+  void *context;
+  void *(*new) (void);
+  void *(*device_from_devnum) (void *udev, char type, dev_t number);
+  const char *(*property) (void *device, const char *key);
+  void *(*device_unref) (void *device);
+} udev;
+
+/* FALSE when the library or one of its functions is missing. */
+static gboolean
+load (void)
+{
+  void *library = dlopen ("libudev.so.1", RTLD_LAZY | RTLD_LOCAL);
+
+  if (library == NULL)
+    return FALSE;
+  *(void **) &udev.new = dlsym (library, "udev_new");
+  *(void **) &udev.device_from_devnum = dlsym (library, "udev_device_new_from_devnum");
+  *(void **) &udev.property = dlsym (library, "udev_device_get_property_value");
+  *(void **) &udev.device_unref = dlsym (library, "udev_device_unref");
+  if (udev.new && udev.device_from_devnum && udev.property && udev.device_unref)
+    udev.context = udev.new ();
+  return udev.context != NULL;
+}
+
+char *
+pvt_udev_block_property (guint major_number, guint minor_number, const char *property)
+{
+  static GMutex lock;
+  static gboolean tried;
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
+  char *value = NULL;
+  void *device;
+
+  (void) locker;
+  if (!tried)
+    load ();
+  tried = TRUE;
+  if (udev.context == NULL)
+    return NULL;
+  device = udev.device_from_devnum (udev.context, 'b', makedev (major_number, minor_number));
+  if (device == NULL)
+    return NULL;
+  value = g_strdup (udev.property (device, property));
+  udev.device_unref (device);
+  return value;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One question to udev's database. libudev is loaded when it is first asked:
+ * most guests never need it, and some have none.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* A property of a block device, such as ID_SERIAL; NULL when udev does not know
+ * it or is not there. The caller frees. Thread-safe. */
+char *pvt_udev_block_property (guint major, guint minor, const char *property);

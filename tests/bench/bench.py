@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Our agent and the distribution's qemu-ga side by side, in one run.
+
+  bench.py --agent BUILD/agent/pvtools-agent --load BUILD/tests/bench/load
+           [--peer /usr/sbin/qemu-ga] [--rounds N] [--json FILE] [--callgrind]
+
+For every query command both have: p50 and p99 of the answer time over a unix
+socket, rounds of both alternating so that a noisy machine is noisy for both;
+instructions a command with --callgrind (the difference of two runs, start-up
+cancels out); pipelined requests a second; wake-ups while idle; memory at rest
+and after a 48 MB guest-file-read. Prints a table; ratios below 1 are ours.
+"""
+
+import argparse
+import base64
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+QUERIES = ["guest-ping", "guest-sync", "guest-info", "guest-get-time", "guest-get-host-name",
+           "guest-get-osinfo", "guest-get-timezone", "guest-get-users",
+           "guest-network-get-interfaces", "guest-get-vcpus", "guest-get-memory-blocks",
+           "guest-get-memory-block-info", "guest-get-fsinfo", "guest-get-disks",
+           "guest-get-cpustats", "guest-get-diskstats"]
+ARGUMENTS = {"guest-sync": {"id": 123456789}}
+READ_SIZE = 48 * 1000 * 1000
+
+
+def request(name):
+    body = {"execute": name}
+    if name in ARGUMENTS:
+        body["arguments"] = ARGUMENTS[name]
+    return json.dumps(body)
+
+
+class Agent:
+    """An agent of either kind on a unix socket of its own."""
+
+    def __init__(self, binary, directory, wrapper=()):
+        self.socket = str(directory / f"{pathlib.Path(binary).name}.sock")
+        state = directory / f"{pathlib.Path(binary).name}.state"
+        state.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [*wrapper, binary, "-m", "unix-listen", "-p", self.socket, "-t", str(state)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError(f"{binary} does not answer on {self.socket}")
+            time.sleep(0.05)
+
+    def answers(self):
+        try:
+            return "return" in self.ask("guest-ping")
+        except OSError:
+            return False
+
+    def ask(self, name, timeout=60, **arguments):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout)
+            sock.connect(self.socket)
+            body = {"execute": name}
+            if arguments:
+                body["arguments"] = {key.replace("_", "-"): value
+                                     for key, value in arguments.items()}
+            sock.sendall(json.dumps(body).encode() + b"\n")
+            chunks = []
+            while not chunks or not chunks[-1].endswith(b"\n"):
+                chunk = sock.recv(1 << 20)
+                if not chunk:
+                    raise OSError("hung up")
+                chunks.append(chunk)
+            return json.loads(b"".join(chunks))
+
+    def memory(self):
+        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        field = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.M))
+        return {"rss": int(field["Rss"]), "pss": int(field["Pss"]),
+                "private": int(field["Private_Clean"]) + int(field["Private_Dirty"]),
+                "dirty": int(field["Private_Dirty"])}
+
+    def wakeups(self):
+        total = 0
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            status = (task / "status").read_text()
+            total += sum(int(n) for n in re.findall(r"ctxt_switches:\s+(\d+)", status))
+        return total
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+def load(binary, agent, count, depth, line):
+    done = subprocess.run([binary, agent.socket, str(count), str(depth), line],
+                          capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise RuntimeError(f"{line}: {done.stderr.strip()}")
+    p50, p99, rate, _ = done.stdout.split()
+    return float(p50), float(p99), float(rate)
+
+
+def latencies(options, agents, commands):
+    """{command: {agent: (p50, p99)}}: the median over alternating rounds."""
+    rows = {}
+    for name in commands:
+        samples = {key: [] for key in agents}
+        for _ in range(options.rounds):
+            for key, agent in agents.items():
+                samples[key].append(load(options.load, agent, options.count, 1, request(name)))
+        rows[name] = {key: (statistics.median(s[0] for s in values),
+                            statistics.median(s[1] for s in values))
+                      for key, values in samples.items()}
+    return rows
+
+
+def pipelined(options, agents):
+    rates = {key: [] for key in agents}
+    for _ in range(options.rounds):
+        for key, agent in agents.items():
+            rates[key].append(load(options.load, agent, options.count * 10, 100,
+                                   request("guest-ping"))[2])
+    return {key: statistics.median(values) for key, values in rates.items()}
+
+
+def callgrind_total(binary, load_binary, directory, name, count):
+    out = directory / "callgrind.out"
+    agent = Agent(binary, directory, ["valgrind", "--tool=callgrind", "-q",
+                                      f"--callgrind-out-file={out}"])
+    load(load_binary, agent, count, 1, request(name))
+    agent.stop()
+    return int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1))
+
+
+def instructions(options, binaries, directory, commands):
+    rows = {}
+    for name in commands:
+        rows[name] = {}
+        for key, binary in binaries.items():
+            few, many = (callgrind_total(binary, options.load, directory, name, n)
+                         for n in (10, 110))
+            rows[name][key] = (many - few) / 100
+    return rows
+
+
+def common_commands(agents):
+    known = [{c["name"] for c in agent.ask("guest-info")["return"]["supported_commands"]}
+             for agent in agents.values()]
+    return [name for name in QUERIES if all(name in names for names in known)]
+
+
+def idle_wakeups(agents, seconds):
+    before = {key: agent.wakeups() for key, agent in agents.items()}
+    time.sleep(seconds)
+    return {key: agent.wakeups() - before[key] for key, agent in agents.items()}
+
+
+def read_big(agent, directory):
+    path = directory / "big"
+    if not path.exists():
+        path.write_bytes(os.urandom(1 << 20) * (READ_SIZE // (1 << 20) + 1))
+    handle = agent.ask("guest-file-open", path=str(path))["return"]
+    data = agent.ask("guest-file-read", handle=handle, count=READ_SIZE)["return"]
+    agent.ask("guest-file-close", handle=handle)
+    if len(base64.b64decode(data["buf-b64"])) != READ_SIZE:
+        raise RuntimeError("short guest-file-read")
+
+
+def table(result):
+    peer, ours = result["agents"]
+    lines = [f"| command | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | "
+             f"instructions {peer} | {ours} | ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
+    for name, row in result["latency"].items():
+        counts = result["instructions"].get(name)
+        last = (f"{counts[peer]:,.0f} | {counts[ours]:,.0f} | {counts[ours] / counts[peer]:.2f}"
+                if counts else "- | - | -")
+        lines.append(f"| {name} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
+                     f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | "
+                     f"{row[ours][0] / row[peer][0]:.2f} | {last} |")
+    lines += ["", f"| | {peer} | {ours} | ratio |", "|---|---:|---:|---:|"]
+    for label, values in result["figures"].items():
+        ratio = f"{values[ours] / values[peer]:.2f}" if values[peer] else "-"
+        lines.append(f"| {label} | {values[peer]:,.0f} | {values[ours]:,.0f} | {ratio} |")
+    return "\n".join(lines)
+
+
+def figures(options, agents, directory):
+    rest = {key: agent.memory() for key, agent in agents.items()}
+    out = {"idle wake-ups in %d s" % options.idle: idle_wakeups(agents, options.idle)}
+    latency = latencies(options, agents, common_commands(agents))
+    out["pipelined guest-ping / s"] = pipelined(options, agents)
+    for agent in agents.values():
+        read_big(agent, directory)
+    after = {key: agent.memory() for key, agent in agents.items()}
+    for field, label in (("rss", "resident"), ("pss", "proportional"),
+                         ("private", "private"), ("dirty", "private dirty")):
+        out[f"{label} kB at rest"] = {key: m[field] for key, m in rest.items()}
+        out[f"{label} kB after heavy use"] = {key: m[field] for key, m in after.items()}
+    return latency, out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--agent", required=True)
+    parser.add_argument("--load", required=True)
+    parser.add_argument("--peer", default="/usr/sbin/qemu-ga")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--count", type=int, default=500, help="requests a round")
+    parser.add_argument("--idle", type=int, default=20, help="seconds to count wake-ups")
+    parser.add_argument("--callgrind", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-bench-"))
+    binaries = {"qemu-ga": options.peer, "pvtools": options.agent}
+    agents = {}
+    try:
+        agents = {key: Agent(binary, directory) for key, binary in binaries.items()}
+        latency, numbers = figures(options, agents, directory)
+        commands = list(latency)
+        for agent in agents.values():
+            agent.stop()
+        agents = {}
+        counts = instructions(options, binaries, directory, commands) if options.callgrind else {}
+        result = {"agents": list(binaries), "latency": latency, "instructions": counts,
+                  "figures": numbers}
+        print(table(result))
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
+    finally:
+        for agent in agents.values():
+            agent.process.kill()
+        shutil.rmtree(directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
