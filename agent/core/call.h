@@ -3,7 +3,7 @@
 #pragma once
 
 #include "agent/platform/root.h"
-#include "protocol/message/error.h"
+#include "protocol/message/pvt-agent-error.h"
 #include "pvt-handlers.h"
 
 struct _PvtCall

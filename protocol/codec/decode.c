@@ -285,6 +285,7 @@ decode_array (Decoder *d, const PvtField *field, gpointer *value, GError **error
       }
   if (field->kind != PVT_KIND_STRING)
     {
+      g_ptr_array_set_free_func (array, field->type->free);
       *value = array;
       return TRUE;
     }

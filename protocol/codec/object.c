@@ -8,8 +8,8 @@ free_elements (const PvtType *type, GPtrArray *array)
 {
   for (guint i = 0; i < array->len; i++)
     pvt_object_free (type, array->pdata[i]);
-  /* Arrays made by a handler may carry a free function of their own; the
-   * elements are gone already. */
+  /* A decoded array would free its elements itself, one that a handler filled
+   * would not. */
   g_ptr_array_set_free_func (array, NULL);
   g_ptr_array_unref (array);
 }
@@ -62,8 +62,7 @@ copy_array (const PvtField *field, gpointer value)
 
   if (field->kind == PVT_KIND_STRING)
     return g_strdupv (value);
-  /* The copy of an array keeps no free function: its owner is the table. */
-  to = g_ptr_array_sized_new (from->len);
+  to = g_ptr_array_new_full (from->len, field->type->free);
   for (guint i = 0; i < from->len; i++)
     g_ptr_array_add (to, pvt_object_copy (field->type, from->pdata[i]));
   return to;

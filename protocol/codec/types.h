@@ -57,6 +57,7 @@ struct _PvtType
   const char *name;
   PvtKind kind;
   guint16 size; /* of the C struct */
+  GDestroyNotify free; /* pvt_..._free() of it; NULL for enums */
   /* STRUCT: members. UNION: fields[0] is the tag (an enum); fields[1 + value]
    * the branch of each tag value. ALTERNATE: fields[0] is not sent and holds
    * the branch number; fields[1..] the branches. */

@@ -133,3 +133,12 @@ def boxed_source(schema):
                    f"                     (GBoxedCopyFunc) pvt_{snake_name}_copy, "
                    f"pvt_{snake_name}_free)")
     return "\n".join([*out, ""])
+
+
+def symbol_map(schema):
+    """The linker's list of what the library exports."""
+    names = ["pvt_client_*", "pvt_agent_error_quark", "pvt_agent_error_class",
+             "pvt_agent_error_from_class"]
+    for _, snake_name, _ in objects(schema):
+        names += [f"pvt_{snake_name}_{verb}" for verb in ("get_type", "new", "copy", "free")]
+    return "LIBPVTOOLS_1.0 {\nglobal:\n" + "".join(f"  {name};\n" for name in names) + "local:\n  *;\n};\n"

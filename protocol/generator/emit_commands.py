@@ -64,7 +64,7 @@ def info_row(command):
 
 def source(schema):
     commands = [schema.commands[name] for name in sorted(schema.commands)]
-    out = [BANNER, '#include "pvt-commands.h"\n', '#include "pvt-types.h"\n']
+    out = [BANNER, '#include "pvt-commands.h"\n', '#include "pvt-tables.h"\n']
     for command in commands:
         if command.returns:
             row = field_row(command.returns, "", schema.types, offset="0").strip().rstrip(",")

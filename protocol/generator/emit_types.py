@@ -12,8 +12,7 @@ def enum_decl(item):
                         for value, doc in item.values), "", *doc_lines(item.doc)]),
              "typedef enum", "{"]
     lines += [f"  {enum_value(item.name, value)}," for value, _ in item.values]
-    return "\n".join([*lines, f"}} {c_type(item.name)};", "",
-                      f"extern const PvtType {prefix(item.name)}_type;", ""])
+    return "\n".join([*lines, f"}} {c_type(item.name)};", ""])
 
 
 def struct_decl(name, fields, doc, types):
@@ -43,8 +42,7 @@ def union_decl(item):
 
 
 def functions_decl(name, snake_name):
-    return (f"extern const PvtType pvt_{snake_name}_type;\n"
-            f"{name} *pvt_{snake_name}_new (void);\n"
+    return (f"{name} *pvt_{snake_name}_new (void);\n"
             f"{name} *pvt_{snake_name}_copy (const {name} *value);\n"
             f"void pvt_{snake_name}_free ({name} *value);\n"
             f"G_DEFINE_AUTOPTR_CLEANUP_FUNC ({name}, pvt_{snake_name}_free)\n")
@@ -64,7 +62,7 @@ def objects(schema):
 def header(schema):
     types = schema.types
     out = [BANNER, '#pragma once\n', "#include <glib.h>\n", "G_BEGIN_DECLS\n",
-           "typedef struct _PvtType PvtType;\n"]
+           ]
     out += [enum_decl(item) for item in types.values() if item.kind == "enum"]
     out += [f"typedef struct _{name} {name};" for name, _, _ in objects(schema)]
     out.append("")
@@ -80,6 +78,14 @@ def header(schema):
             out.append(struct_decl(name, item.args, f"Arguments of `{item.name}`.", types))
         out.append(functions_decl(name, snake_name))
     return "\n".join([*out, "G_END_DECLS", ""])
+
+
+def tables_header(schema):
+    """The types' tables: for this tree only, not for users of the library."""
+    enums = [snake(item.name) for item in schema.types.values() if item.kind == "enum"]
+    names = [*enums, *(snake_name for _, snake_name, _ in objects(schema))]
+    return "\n".join([BANNER, "#pragma once\n", '#include "protocol/codec/types.h"\n',
+                      *(f"extern const PvtType pvt_{name}_type;" for name in names), ""])
 
 
 def enum_table(item):
@@ -127,7 +133,8 @@ def object_table(name, snake_name, item, types):
     wire = item.name
     return (f"static const PvtField {var}_fields[] = {{\n{rows}\n}};\n"
             f"const PvtType {var}_type = {{ .name = \"{wire}\", .kind = PVT_KIND_{table},\n"
-            f"  .size = sizeof ({name}), .fields = {var}_fields,\n"
+            f"  .size = sizeof ({name}), .free = (GDestroyNotify) {var}_free,\n"
+            f"  .fields = {var}_fields,\n"
             f"  .n_fields = G_N_ELEMENTS ({var}_fields) }};\n\n"
             f"{name} *\n{var}_new (void)\n{{\n  return g_new0 ({name}, 1);\n}}\n\n"
             f"{name} *\n{var}_copy (const {name} *value)\n{{\n"
@@ -138,7 +145,7 @@ def object_table(name, snake_name, item, types):
 
 def source(schema):
     out = [BANNER, '#include "pvt-types.h"\n', '#include "protocol/codec/object.h"',
-           '#include "protocol/codec/types.h"\n']
+           '#include "pvt-tables.h"\n']
     out += [enum_table(item) for item in schema.types.values() if item.kind == "enum"]
     out += [object_table(name, snake_name, item, schema.types)
             for name, snake_name, item in objects(schema)]

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "reply.h"
 
-#include "error.h"
+#include "pvt-agent-error.h"
 #include "protocol/codec/encode.h"
 
 #define IS(key, text) pvt_slice_equals ((key), (text), sizeof (text) - 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "request.h"
 
-#include "error.h"
+#include "pvt-agent-error.h"
 #include "protocol/codec/encode.h"
 
 #include <string.h>

@@ -12,7 +12,7 @@
 
 #include <linux/vm_sockets.h>
 
-#define BACKLOG 8
+#define BACKLOG 64
 
 static int
 fail (int fd, GError **error, const char *what, const char *name)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt.h"
+
+#include "pvt-error.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The part of libvirt's stable ABI that is used; its types are opaque. */
+static struct
+{
+  gboolean loaded;
+  void *(*connect_open) (const char *uri);
+  int (*connect_close) (void *connection);
+  void *(*lookup_by_name) (void *connection, const char *name);
+  void *(*lookup_by_uuid) (void *connection, const char *uuid);
+  int (*domain_free) (void *domain);
+  char *(*agent_command) (void *domain, const char *command, int timeout, unsigned flags);
+  const char *(*last_error) (void);
+  void (*set_error_func) (void *data, void (*handler) (void *data, void *error));
+} lib;
+
+struct _PvtLibvirt
+{
+  void *connection;
+  void *domain;
+};
+
+static void
+ignore_error (void *data G_GNUC_UNUSED, void *error G_GNUC_UNUSED)
+{
+  /* libvirt prints to standard error by itself otherwise. */
+}
+
+#define LOAD(handle, member, symbol)                                                               \
+  (*(void **) &lib.member = dlsym ((handle), (symbol)), lib.member != NULL)
+
+static gboolean
+load (void)
+{
+  void *base = dlopen ("libvirt.so.0", RTLD_LAZY | RTLD_GLOBAL);
+  void *qemu = base ? dlopen ("libvirt-qemu.so.0", RTLD_LAZY) : NULL;
+
+  if (lib.loaded)
+    return TRUE;
+  lib.loaded = base && qemu && LOAD (base, connect_open, "virConnectOpen")
+               && LOAD (base, connect_close, "virConnectClose")
+               && LOAD (base, lookup_by_name, "virDomainLookupByName")
+               && LOAD (base, lookup_by_uuid, "virDomainLookupByUUIDString")
+               && LOAD (base, domain_free, "virDomainFree")
+               && LOAD (base, last_error, "virGetLastErrorMessage")
+               && LOAD (base, set_error_func, "virSetErrorFunc")
+               && LOAD (qemu, agent_command, "virDomainQemuAgentCommand");
+  if (lib.loaded)
+    lib.set_error_func (NULL, ignore_error);
+  return lib.loaded;
+}
+
+PvtLibvirt *
+pvt_libvirt_open (const char *domain, GError **error)
+{
+  PvtLibvirt *libvirt;
+
+  if (!load ())
+    {
+      g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,
+                           "libvirt's client libraries are not installed (libvirt0)");
+      return NULL;
+    }
+  libvirt = g_new0 (PvtLibvirt, 1);
+  libvirt->connection = lib.connect_open (NULL);
+  if (libvirt->connection)
+    libvirt->domain = lib.lookup_by_name (libvirt->connection, domain);
+  if (libvirt->connection && libvirt->domain == NULL)
+    libvirt->domain = lib.lookup_by_uuid (libvirt->connection, domain);
+  if (libvirt->domain)
+    return libvirt;
+  g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED, "libvirt domain '%s': %s",
+               domain, lib.last_error ());
+  pvt_libvirt_close (libvirt);
+  return NULL;
+}
+
+void
+pvt_libvirt_close (PvtLibvirt *libvirt)
+{
+  if (libvirt == NULL)
+    return;
+  if (libvirt->domain)
+    lib.domain_free (libvirt->domain);
+  if (libvirt->connection)
+    lib.connect_close (libvirt->connection);
+  g_free (libvirt);
+}
+
+char *
+pvt_libvirt_command (PvtLibvirt *libvirt, const char *line, int timeout_ms, GError **error)
+{
+  char *reply = lib.agent_command (libvirt->domain, line, (timeout_ms + 999) / 1000, 0), *copy;
+
+  if (reply)
+    {
+      copy = g_strdup (reply);
+      free (reply);
+      return copy;
+    }
+  g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, lib.last_error ());
+  return NULL;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/**
+ * SECTION:pvt-client
+ * @title: PvtClient
+ *
+ * A conversation with the agent of one guest.
+ *
+ * All waiting is bounded: every call has a timeout, and none of them means for
+ * ever. What the guest sends is not trusted: sizes, depths and counts are
+ * bounded. A client may be used from several threads; its calls then queue.
+ */
+#include "client-private.h"
+
+#include "address.h"
+#include "channel-of-qemu.h"
+#include "protocol/transport/transport.h"
+#include "socket-io.h"
+
+G_DEFINE_QUARK (pvt-client-error-quark, pvt_client_error)
+G_DEFINE_FINAL_TYPE (PvtClient, pvt_client, G_TYPE_OBJECT)
+
+static void
+pvt_client_init (PvtClient *client)
+{
+  client->timeout_ms = PVT_CLIENT_DEFAULT_TIMEOUT_MS;
+  g_mutex_init (&client->lock);
+  pvt_session_init (&client->session);
+}
+
+static void
+finalize (GObject *object)
+{
+  PvtClient *client = PVT_CLIENT (object);
+
+  pvt_client_close (client);
+  pvt_session_clear (&client->session);
+  g_mutex_clear (&client->lock);
+  g_clear_pointer (&client->commands, g_ptr_array_unref);
+  g_free (client->version);
+  g_free (client->address);
+  G_OBJECT_CLASS (pvt_client_parent_class)->finalize (object);
+}
+
+static void
+pvt_client_class_init (PvtClientClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = finalize;
+}
+
+int
+pvt_client_effective_timeout (PvtClient *client, int timeout_ms)
+{
+  return timeout_ms > 0 ? timeout_ms : client->timeout_ms;
+}
+
+static gboolean
+open_qemu (PvtClient *client, const char *qmp_path, int timeout_ms, GCancellable *cancellable,
+           GError **error)
+{
+  g_autofree char *path = pvt_channel_of_qemu (qmp_path, timeout_ms, cancellable, error);
+
+  if (path == NULL)
+    return FALSE;
+  client->socket = pvt_socket_open (pvt_transport_connect_unix (path, error), error);
+  return client->socket != NULL;
+}
+
+gboolean
+pvt_client_open (PvtClient *client, int timeout_ms, GCancellable *cancellable, GError **error)
+{
+  PvtAddress address;
+
+  if (!pvt_address_parse (client->address, &address, error))
+    return FALSE;
+  switch (address.kind)
+    {
+    case PVT_ADDRESS_UNIX:
+      client->socket = pvt_socket_open (pvt_transport_connect_unix (address.rest, error), error);
+      break;
+    case PVT_ADDRESS_VSOCK:
+      client->socket = pvt_socket_open (
+          pvt_transport_connect_vsock (address.cid, address.port, error), error);
+      break;
+    case PVT_ADDRESS_QEMU:
+      return open_qemu (client, address.rest, timeout_ms, cancellable, error);
+    case PVT_ADDRESS_LIBVIRT:
+    default:
+      client->libvirt = pvt_libvirt_open (address.rest, error);
+    }
+  return client->socket || client->libvirt;
+}
+
+/* Timeouts of the opening exchange are this side's errors, too. */
+static void
+translate (GError **error)
+{
+  if (error && g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    {
+      (*error)->domain = PVT_CLIENT_ERROR;
+      (*error)->code = PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT;
+    }
+}
+
+/**
+ * pvt_client_connect: (constructor)
+ * @address: `unix:/path`, `vsock:CID:PORT`, `qemu:/qmp-socket`,
+ *   `libvirt:DOMAIN`, or the path of a unix socket
+ * @timeout_ms: most milliseconds to wait, or -1 for the default
+ * @cancellable: (nullable): cancels the wait
+ * @error: set on failure
+ *
+ * Opens the channel to a guest's agent. Success does not mean that an agent is
+ * there: a hypervisor's socket answers for absent ones. The first command tells.
+ *
+ * Returns: (transfer full): the client
+ *
+ * Since: 1.0
+ */
+PvtClient *
+pvt_client_connect (const char *address, int timeout_ms, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (PvtClient) client = g_object_new (PVT_TYPE_CLIENT, NULL);
+  GError *failure = NULL;
+
+  client->address = g_strdup (address);
+  if (pvt_client_open (client, pvt_client_effective_timeout (client, timeout_ms), cancellable,
+                       &failure))
+    return g_steal_pointer (&client);
+  translate (&failure);
+  g_propagate_error (error, failure);
+  return NULL;
+}
+
+typedef struct
+{
+  char *address;
+  int timeout_ms;
+} ConnectData;
+
+static void
+free_connect_data (gpointer pointer)
+{
+  ConnectData *data = pointer;
+
+  g_free (data->address);
+  g_free (data);
+}
+
+static void
+connect_thread (GTask *task, gpointer source G_GNUC_UNUSED, gpointer pointer,
+                GCancellable *cancellable)
+{
+  ConnectData *data = pointer;
+  GError *error = NULL;
+  PvtClient *client = pvt_client_connect (data->address, data->timeout_ms, cancellable, &error);
+
+  if (client)
+    g_task_return_pointer (task, client, g_object_unref);
+  else
+    g_task_return_error (task, error);
+}
+
+/**
+ * pvt_client_connect_async:
+ * @address: see pvt_client_connect()
+ * @timeout_ms: most milliseconds to wait, or -1 for the default
+ * @cancellable: (nullable): cancels the wait
+ * @callback: (scope async): called when it is done
+ * @user_data: (closure): for @callback
+ *
+ * As pvt_client_connect(), without blocking.
+ *
+ * Since: 1.0
+ */
+void
+pvt_client_connect_async (const char *address, int timeout_ms, GCancellable *cancellable,
+                          GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (NULL, cancellable, callback, user_data);
+  ConnectData *data = g_new0 (ConnectData, 1);
+
+  data->address = g_strdup (address);
+  data->timeout_ms = timeout_ms;
+  g_task_set_task_data (task, data, free_connect_data);
+  g_task_run_in_thread (task, connect_thread);
+  g_object_unref (task);
+}
+
+/**
+ * pvt_client_connect_finish:
+ * @async_result: what the callback got
+ * @error: set on failure
+ *
+ * Returns: (transfer full): the client
+ *
+ * Since: 1.0
+ */
+PvtClient *
+pvt_client_connect_finish (GAsyncResult *async_result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (async_result), error);
+}
+
+/**
+ * pvt_client_close:
+ * @client: a #PvtClient
+ *
+ * Closes the channel. Further calls fail with %PVT_CLIENT_ERROR_NOT_CONNECTED.
+ *
+ * Since: 1.0
+ */
+void
+pvt_client_close (PvtClient *client)
+{
+  g_mutex_lock (&client->lock);
+  if (client->socket)
+    g_socket_close (client->socket, NULL);
+  g_clear_object (&client->socket);
+  g_clear_pointer (&client->libvirt, pvt_libvirt_close);
+  g_clear_pointer (&client->libvirt_reply, g_free);
+  g_mutex_unlock (&client->lock);
+}
+
+/**
+ * pvt_client_get_address:
+ * @client: a #PvtClient
+ *
+ * Returns: (transfer none): what it was connected with
+ *
+ * Since: 1.0
+ */
+const char *
+pvt_client_get_address (PvtClient *client)
+{
+  return client->address;
+}
+
+/**
+ * pvt_client_set_timeout:
+ * @client: a #PvtClient
+ * @timeout_ms: milliseconds, more than 0
+ *
+ * Sets how long calls wait that are given -1.
+ *
+ * Since: 1.0
+ */
+void
+pvt_client_set_timeout (PvtClient *client, int timeout_ms)
+{
+  g_return_if_fail (timeout_ms > 0);
+  client->timeout_ms = timeout_ms;
+}
+
+/**
+ * pvt_client_get_timeout:
+ * @client: a #PvtClient
+ *
+ * Returns: milliseconds that calls wait that are given -1
+ *
+ * Since: 1.0
+ */
+int
+pvt_client_get_timeout (PvtClient *client)
+{
+  return client->timeout_ms;
+}

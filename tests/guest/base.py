@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The root of a small Debian (or Ubuntu) that every guest is made from.
+
+Made by mmdebstrap from the host's own package sources and kept in the cache:
+its kernel and modules serve the micro guest, all of it the full one.
+"""
+
+import pathlib
+import platform
+import subprocess
+
+import cache
+
+PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "iproute2", "kmod", "procps",
+            "libglib2.0-0", "libudev1", "e2fsprogs", "lvm2", "cryptsetup-bin", "mdadm",
+            "btrfs-progs", "xfsprogs", "dosfstools", "initramfs-tools", "tzdata"]
+KERNELS = {"debian": ["linux-image-cloud-amd64"], "ubuntu": ["linux-image-virtual"]}
+RESOLVED = {"debian": ["systemd-resolved"], "ubuntu": ["systemd-resolved"]}
+
+HOOKS = [
+    'chroot "$1" systemctl enable systemd-networkd',
+    'echo pvtools-guest > "$1/etc/hostname"',
+    'echo "/dev/vda / ext4 defaults 0 1" > "$1/etc/fstab"',
+    'printf "[Match]\\nName=en* eth*\\n[Network]\\nDHCP=yes\\n" > "$1/etc/systemd/network/80-dhcp.network"',
+    'chroot "$1" passwd -d root',
+    'ln -sf /usr/share/zoneinfo/Europe/Berlin "$1/etc/localtime"',
+    'rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*',
+]
+
+
+def host_release():
+    info = platform.freedesktop_os_release()
+    return info["ID"], info["VERSION_CODENAME"]
+
+
+def sources():
+    """The host's sources of the distribution itself, not of third parties."""
+    found = []
+    for path in (*sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*.sources")),
+                 pathlib.Path("/etc/apt/sources.list")):
+        if path.exists() and any(word in path.read_text(errors="replace") for word in (
+                "debian-archive-keyring", "ubuntu-archive-keyring", "bookworm main",
+                host_release()[1] + " main")):
+            found.append(str(path))
+    return found
+
+
+def build(target):
+    distribution, suite = host_release()
+    packages = [*PACKAGES, *KERNELS[distribution]]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
+               f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"',
+               *(f"--customize-hook={hook}" for hook in HOOKS), suite, str(target), *sources()]
+    print(f"# making a {distribution} {suite} root (once, about a minute)", flush=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"mmdebstrap failed:\n{done.stderr[-3000:]}")
+
+
+def root():
+    name = cache.key(*PACKAGES, *host_release(), *HOOKS, str(KERNELS), "2")
+    return cache.make("base", name, build)
+
+
+def kernel():
+    """(kernel image, initial RAM disk, release) of the root."""
+    images = sorted((root() / "boot").glob("vmlinuz-*"))
+    if not images:
+        raise RuntimeError("the root has no kernel")
+    release = images[-1].name.removeprefix("vmlinuz-")
+    return images[-1], root() / "boot" / f"initrd.img-{release}", release
