@@ -224,6 +224,7 @@ pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancell
                      GError **error)
 {
   Monitor monitor = { NULL, { { NULL, 0, 0 }, 0, 0, 0, 0, 0, { 0 } }, 0, cancellable };
+  GError *failure = NULL;
   char *path;
 
   monitor.socket = pvt_socket_open (pvt_transport_connect_unix (qmp_path, error), error);
@@ -231,7 +232,15 @@ pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancell
     return NULL;
   monitor.deadline = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
   pvt_framer_init (&monitor.framer, PVT_MESSAGE_MAX);
-  path = find_channel (&monitor, error);
+  path = find_channel (&monitor, &failure);
+  /* A monitor serves one client: others connect and hear nothing. */
+  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT,
+                 "QEMU's monitor did not answer within %d ms: it hangs or serves somebody else",
+                 timeout_ms);
+  else if (failure)
+    g_propagate_error (error, g_steal_pointer (&failure));
+  g_clear_error (&failure);
   pvt_framer_clear (&monitor.framer);
   g_object_unref (monitor.socket);
   return path;

@@ -90,17 +90,6 @@ pvt_client_open (PvtClient *client, int timeout_ms, GCancellable *cancellable, G
   return client->socket || client->libvirt;
 }
 
-/* Timeouts of the opening exchange are this side's errors, too. */
-static void
-translate (GError **error)
-{
-  if (error && g_error_matches (*error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
-    {
-      (*error)->domain = PVT_CLIENT_ERROR;
-      (*error)->code = PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT;
-    }
-}
-
 /**
  * pvt_client_connect: (constructor)
  * @address: `unix:/path`, `vsock:CID:PORT`, `qemu:/qmp-socket`,
@@ -120,14 +109,11 @@ PvtClient *
 pvt_client_connect (const char *address, int timeout_ms, GCancellable *cancellable, GError **error)
 {
   g_autoptr (PvtClient) client = g_object_new (PVT_TYPE_CLIENT, NULL);
-  GError *failure = NULL;
 
   client->address = g_strdup (address);
   if (pvt_client_open (client, pvt_client_effective_timeout (client, timeout_ms), cancellable,
-                       &failure))
+                       error))
     return g_steal_pointer (&client);
-  translate (&failure);
-  g_propagate_error (error, failure);
   return NULL;
 }
 

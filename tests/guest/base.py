@@ -24,6 +24,7 @@ HOOKS = [
     'printf "[Match]\\nName=en* eth*\\n[Network]\\nDHCP=yes\\n" > "$1/etc/systemd/network/80-dhcp.network"',
     'chroot "$1" passwd -d root',
     'ln -sf /usr/share/zoneinfo/Europe/Berlin "$1/etc/localtime"',
+    'echo nameserver 10.0.2.3 > "$1/etc/resolv.conf"',
     'rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*',
 ]
 

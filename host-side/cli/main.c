@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pvtools: the host's command. */
+#include "cli.h"
+#include "output.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+G_DEFINE_QUARK (pvt-cli-error-quark, pvt_cli_error)
+
+static const PvtVerb *const verbs[]
+    = { &pvt_verb_ping,  &pvt_verb_info,  &pvt_verb_ip,   &pvt_verb_stat,
+        &pvt_verb_df,    &pvt_verb_disks, &pvt_verb_net,  &pvt_verb_users,
+        &pvt_verb_raw,   &pvt_verb_wait,  &pvt_verb_shutdown, &pvt_verb_reboot };
+
+static const char summary_head[]
+    = "GUEST is the address of a guest's agent channel:\n"
+      "  unix:/path         the unix socket of its virtio-serial port\n"
+      "  vsock:CID:PORT     an agent that listens on vsock\n"
+      "  libvirt:DOMAIN     a running libvirt domain, by name or UUID\n"
+      "  qemu:/qmp-socket   a QEMU, by its monitor; the channel is looked up\n"
+      "It comes behind the verb, or from --connect or $PVT_CONNECT.\n\n"
+      "Verbs:\n";
+
+static const char summary_tail[]
+    = "\nExit codes:\n"
+      "  0 done   1 the agent answered an error   2 wrong usage\n"
+      "  3 no connection   4 timed out   5 the guest breaks the protocol\n"
+      "  6 this agent cannot do that\n\n"
+      "Examples:\n"
+      "  pvtools info unix:/run/vm/agent.sock\n"
+      "  pvtools df -o json libvirt:db1\n"
+      "  pvtools wait qemu:/run/vm/qmp.sock --for ip --timeout 120\n"
+      "  pvtools raw unix:/run/vm/agent.sock guest-get-osinfo\n";
+
+gboolean
+pvt_cli_no_words (int argc, char **argv, GError **error)
+{
+  if (argc == 0)
+    return TRUE;
+  g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "unexpected word '%s'", argv[0]);
+  return FALSE;
+}
+
+static char *
+summary (void)
+{
+  GString *text = g_string_new (summary_head);
+
+  for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
+    {
+      g_autofree char *call = g_strdup_printf ("%s GUEST%s%s", verbs[i]->name,
+                                               *verbs[i]->usage ? " " : "", verbs[i]->usage);
+
+      g_string_append_printf (text, "  %-34s %s\n", call, verbs[i]->help);
+    }
+  g_string_append (text, summary_tail);
+  return g_string_free (text, FALSE);
+}
+
+static PvtExit
+exit_code (const GError *error)
+{
+  if (error->domain == PVT_AGENT_ERROR)
+    return error->code == PVT_AGENT_ERROR_COMMAND_NOT_FOUND ? PVT_EXIT_UNSUPPORTED
+                                                            : PVT_EXIT_AGENT;
+  if (error->domain == PVT_CLI_ERROR)
+    return error->code == PVT_CLI_ERROR_USAGE ? PVT_EXIT_USAGE : PVT_EXIT_TIMEOUT;
+  if (error->domain == G_OPTION_ERROR)
+    return PVT_EXIT_USAGE;
+  if (error->domain != PVT_CLIENT_ERROR)
+    return PVT_EXIT_PROTOCOL;
+  switch ((PvtClientError) error->code)
+    {
+    case PVT_CLIENT_ERROR_INVALID_ADDRESS:
+      return PVT_EXIT_USAGE;
+    case PVT_CLIENT_ERROR_NOT_CONNECTED:
+    case PVT_CLIENT_ERROR_DISCONNECTED:
+    case PVT_CLIENT_ERROR_BUSY:
+      return PVT_EXIT_CONNECT;
+    case PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT:
+    case PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT:
+      return PVT_EXIT_TIMEOUT;
+    case PVT_CLIENT_ERROR_UNSUPPORTED:
+      return PVT_EXIT_UNSUPPORTED;
+    case PVT_CLIENT_ERROR_PROTOCOL:
+      return PVT_EXIT_PROTOCOL;
+    case PVT_CLIENT_ERROR_FAILED:
+    default:
+      return PVT_EXIT_AGENT;
+    }
+}
+
+/* What a person can do about it. */
+static const char *
+advice (PvtExit code)
+{
+  switch (code)
+    {
+    case PVT_EXIT_CONNECT:
+      return "is the guest running, and is no other program on its channel?";
+    case PVT_EXIT_TIMEOUT:
+      return "is the agent installed and running in the guest (systemctl status pvtools-agent)?";
+    case PVT_EXIT_UNSUPPORTED:
+      return "pvtools raw GUEST guest-info lists what this agent has and allows";
+    case PVT_EXIT_USAGE:
+      return "pvtools --help shows how it is used";
+    case PVT_EXIT_OK:
+    case PVT_EXIT_AGENT:
+    case PVT_EXIT_PROTOCOL:
+    default:
+      return NULL;
+    }
+}
+
+static PvtExit
+complain (const PvtCli *cli, const char *verb, const GError *error)
+{
+  PvtExit code = exit_code (error);
+  g_autofree char *safe = pvt_safe_text (error->message);
+
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+      g_autoptr (JsonNode) node = NULL;
+      g_autofree char *text = NULL;
+
+      json_builder_begin_object (builder);
+      json_builder_set_member_name (builder, "error");
+      json_builder_add_string_value (builder, safe);
+      json_builder_set_member_name (builder, "guest");
+      json_builder_add_string_value (builder, cli->address ? cli->address : "");
+      json_builder_set_member_name (builder, "exit-code");
+      json_builder_add_int_value (builder, code);
+      json_builder_end_object (builder);
+      node = json_builder_get_root (builder);
+      text = json_to_string (node, FALSE);
+      fprintf (stderr, "%s\n", text);
+      return code;
+    }
+  fprintf (stderr, "pvtools: %s%s%s: %s\n", verb, cli->address ? " " : "",
+           cli->address ? cli->address : "", safe);
+  if (advice (code))
+    fprintf (stderr, "  %s\n", advice (code));
+  return code;
+}
+
+static const PvtVerb *
+find_verb (const char *name, GError **error)
+{
+  for (guint i = 0; name && i < G_N_ELEMENTS (verbs); i++)
+    if (strcmp (verbs[i]->name, name) == 0)
+      return verbs[i];
+  if (name)
+    g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "there is no verb '%s'", name);
+  else
+    g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "a verb is missing");
+  return NULL;
+}
+
+static gboolean
+run_verb (PvtCli *cli, const PvtVerb *verb, int argc, char **argv, GError **error)
+{
+  gboolean ok;
+
+  if (cli->address == NULL && argc > 0)
+    {
+      cli->address = argv[0];
+      argc--;
+      argv++;
+    }
+  if (cli->address == NULL)
+    {
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                           "which guest? Name it behind the verb or in $PVT_CONNECT");
+      return FALSE;
+    }
+  if (verb->connects_itself)
+    return verb->run (cli, argc, argv, error);
+  cli->client = pvt_client_connect (cli->address, cli->timeout_ms, NULL, error);
+  if (cli->client == NULL)
+    return FALSE;
+  pvt_client_set_timeout (cli->client, cli->timeout_ms);
+  ok = verb->run (cli, argc, argv, error);
+  g_object_unref (cli->client);
+  return ok;
+}
+
+typedef struct
+{
+  char *connect, *output;
+  double timeout;
+  gboolean version;
+} Options;
+
+static gboolean
+apply_options (PvtCli *cli, const Options *o, GError **error)
+{
+  cli->address = o->connect ? o->connect : g_getenv ("PVT_CONNECT");
+  if (o->output && strcmp (o->output, "json") != 0 && strcmp (o->output, "table") != 0)
+    {
+      g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                   "unknown output '%s': table or json was expected", o->output);
+      return FALSE;
+    }
+  cli->json = o->output && strcmp (o->output, "json") == 0;
+  if (!isfinite (o->timeout) || o->timeout < 0.001 || o->timeout > 86400)
+    {
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                           "--timeout takes 0.001 to 86400 seconds");
+      return FALSE;
+    }
+  cli->timeout_ms = MAX ((int) (o->timeout * 1000), 1);
+  return TRUE;
+}
+
+static gboolean
+run (PvtCli *cli, Options *o, const char **verb_name, int *argc, char ***argv, GError **error)
+{
+  const PvtVerb *verb;
+
+  if (!apply_options (cli, o, error))
+    return FALSE;
+  *verb_name = *argc > 1 ? (*argv)[1] : "";
+  verb = find_verb (*argc > 1 ? (*argv)[1] : NULL, error);
+  return verb && run_verb (cli, verb, *argc - 2, *argv + 2, error);
+}
+
+int
+main (int argc, char **argv)
+{
+  PvtCli cli = { NULL, FALSE, FALSE, FALSE, 0, NULL };
+  Options o = { NULL, NULL, PVT_CLIENT_DEFAULT_TIMEOUT_MS / 1000.0, FALSE };
+  const GOptionEntry entries[] = {
+    { "connect", 'c', 0, G_OPTION_ARG_STRING, &o.connect, "the guest, in place of GUEST", "GUEST" },
+    { "output", 'o', 0, G_OPTION_ARG_STRING, &o.output, "table (default) or json", "FORM" },
+    { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &o.timeout, "how long to wait (default 5)", "SECONDS" },
+    { "no-headers", 0, 0, G_OPTION_ARG_NONE, &cli.no_headers, "tables without their first line", NULL },
+    { "bytes", 'b', 0, G_OPTION_ARG_NONE, &cli.bytes, "sizes in bytes", NULL },
+    { "version", 'V', 0, G_OPTION_ARG_NONE, &o.version, "print the version and exit", NULL },
+    { NULL, 0, 0, 0, NULL, NULL, NULL },
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("VERB [GUEST] [ARGUMENT...]");
+  g_autofree char *help = summary ();
+  g_autoptr (GError) error = NULL;
+  const char *verb_name = "";
+
+  setlocale (LC_ALL, "");
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_summary (context, help);
+  /* Options of the verbs are the verbs'. */
+  g_option_context_set_ignore_unknown_options (context, TRUE);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    return complain (&cli, verb_name, error);
+  if (o.version)
+    {
+      puts ("pvtools " PVT_VERSION);
+      return PVT_EXIT_OK;
+    }
+  if (run (&cli, &o, &verb_name, &argc, &argv, &error))
+    return fflush (stdout) == 0 ? PVT_EXIT_OK : PVT_EXIT_AGENT;
+  return complain (&cli, verb_name, error);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* wait: until the guest is there. */
+#include "output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PAUSE_US 250000
+#define TRY_MS 2000
+
+/* TRUE when what is waited for is there; @what gets a word about it. */
+typedef gboolean (*Condition) (PvtClient *client, char **what, GError **error);
+
+static gboolean
+agent_answers (PvtClient *client, char **what, GError **error)
+{
+  const char *version = pvt_client_get_agent_version (client, TRY_MS, NULL, error);
+
+  *what = version ? g_strdup_printf ("agent %s answers", version) : NULL;
+  return version != NULL;
+}
+
+/* An address others can reach: not loopback, not link-local. */
+static gboolean
+is_reachable (const PvtGuestIpAddress *address)
+{
+  const char *text = address->ip_address;
+
+  return !g_str_has_prefix (text, "127.") && !g_str_has_prefix (text, "169.254.")
+         && strcmp (text, "::1") != 0 && !g_str_has_prefix (text, "fe80:");
+}
+
+static gboolean
+has_address (PvtClient *client, char **what, GError **error)
+{
+  g_autoptr (GPtrArray) list
+      = pvt_client_guest_network_get_interfaces (client, TRY_MS, NULL, error);
+
+  for (guint i = 0; list && i < list->len; i++)
+    {
+      const PvtGuestNetworkInterface *interface = list->pdata[i];
+
+      for (guint a = 0; interface->ip_addresses && a < interface->ip_addresses->len; a++)
+        {
+          const PvtGuestIpAddress *address = interface->ip_addresses->pdata[a];
+
+          if (!is_reachable (address))
+            continue;
+          *what = g_strdup (address->ip_address);
+          return TRUE;
+        }
+    }
+  if (list)
+    g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_NOT_YET, "it has no address yet");
+  return FALSE;
+}
+
+static const struct
+{
+  const char *name;
+  Condition condition;
+} conditions[] = {
+  { "agent", agent_answers },
+  { "ip", has_address },
+};
+
+static Condition
+parse_words (int argc, char **argv, GError **error)
+{
+  const char *name = "agent";
+
+  if (argc == 2 && strcmp (argv[0], "--for") == 0)
+    name = argv[1];
+  else if (argc == 1 && g_str_has_prefix (argv[0], "--for="))
+    name = argv[0] + strlen ("--for=");
+  else if (!pvt_cli_no_words (argc, argv, error))
+    return NULL;
+  for (guint i = 0; i < G_N_ELEMENTS (conditions); i++)
+    if (strcmp (name, conditions[i].name) == 0)
+      return conditions[i].condition;
+  g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+               "cannot wait for '%s': agent or ip was expected", name);
+  return NULL;
+}
+
+static gboolean
+try_once (PvtCli *cli, Condition condition, char **what, GError **error)
+{
+  g_autoptr (PvtClient) client = pvt_client_connect (cli->address, TRY_MS, NULL, error);
+
+  return client && condition (client, what, error);
+}
+
+static gboolean
+run_wait (PvtCli *cli, int argc, char **argv, GError **error)
+{
+  gint64 deadline = g_get_monotonic_time () + (gint64) cli->timeout_ms * 1000;
+  Condition condition = parse_words (argc, argv, error);
+  g_autofree char *what = NULL;
+  GError *failure = NULL;
+
+  if (condition == NULL)
+    return FALSE;
+  while (!try_once (cli, condition, &what, &failure))
+    {
+      /* No waiting makes a wrong address right. */
+      if (g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_INVALID_ADDRESS))
+        {
+          g_propagate_error (error, failure);
+          return FALSE;
+        }
+      if (g_get_monotonic_time () >= deadline)
+        {
+          g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_NOT_YET, "waited %.1f s in vain: %s",
+                       cli->timeout_ms / 1000.0, failure->message);
+          g_error_free (failure);
+          return FALSE;
+        }
+      g_clear_error (&failure);
+      g_usleep (PAUSE_US);
+    }
+  if (cli->json)
+    printf ("{\"ready\": true}\n");
+  else
+    {
+      g_autofree char *safe = pvt_safe_text (what);
+
+      puts (safe);
+    }
+  return TRUE;
+}
+
+const PvtVerb pvt_verb_wait = { "wait", "[--for agent|ip]", "until it answers or has an address",
+                                TRUE, run_wait };
