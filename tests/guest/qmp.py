@@ -22,7 +22,7 @@ class Qmp:
             raise EOFError("QEMU closed its monitor")
         return json.loads(line)
 
-    def command(self, name, **arguments):
+    def command(self, name, /, **arguments):
         body = {"execute": name, "arguments": {k.replace("_", "-"): v for k, v in arguments.items()}}
         self.sock.sendall(json.dumps(body).encode() + b"\n")
         while True:
