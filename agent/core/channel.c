@@ -86,10 +86,12 @@ drop (PvtChannel *channel)
   channel->out_done = 0;
 }
 
+/* The owner decides what becomes of the channel, and of what is under way. */
 static void
 peer_gone (PvtChannel *channel, int error_number)
 {
-  drop (channel);
+  if (channel->parked)
+    return;
   channel->parked = TRUE;
   watch (channel);
   channel->gone (channel, error_number, channel->user_data);
@@ -251,7 +253,13 @@ pvt_channel_fd (const PvtChannel *channel)
 void
 pvt_channel_resume (PvtChannel *channel)
 {
-  drop (channel);
   channel->parked = FALSE;
-  watch (channel);
+  /* Replies by the megabyte are nobody's any more. */
+  if (out_waiting (channel) > OUT_HIGH_WATER)
+    {
+      pvt_buf_clear (&channel->out);
+      channel->out_done = 0;
+    }
+  pvt_framer_boundary (&channel->framer);
+  process (channel);
 }

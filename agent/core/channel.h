@@ -22,5 +22,10 @@ void pvt_channel_free (PvtChannel *channel);
 
 int pvt_channel_fd (const PvtChannel *channel);
 
-/* Reads again after the peer came back; what was left of the old one is dropped. */
+/*
+ * Goes on after the host came back. What was under way is kept: the news that
+ * the host opened the port comes on another queue than its data, so that a
+ * request of the new client may have been read, and even been answered, before
+ * the old one's hang-up was seen.
+ */
 void pvt_channel_resume (PvtChannel *channel);

@@ -223,10 +223,12 @@ char *
 pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancellable,
                      GError **error)
 {
-  Monitor monitor = { NULL, { { NULL, 0, 0 }, 0, 0, 0, 0, 0, { 0 } }, 0, cancellable };
+  Monitor monitor;
   GError *failure = NULL;
   char *path;
 
+  memset (&monitor, 0, sizeof monitor);
+  monitor.cancellable = cancellable;
   monitor.socket = pvt_socket_open (pvt_transport_connect_unix (qmp_path, error), error);
   if (monitor.socket == NULL)
     return NULL;

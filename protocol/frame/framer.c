@@ -32,6 +32,25 @@ pvt_framer_reset (PvtFramer *framer)
   pvt_framer_init (framer, max);
 }
 
+void
+pvt_framer_boundary (PvtFramer *framer)
+{
+  framer->boundary = TRUE;
+}
+
+/* Behind a boundary: drops the half message of who was there before. */
+static void
+cross_boundary (PvtFramer *framer)
+{
+  framer->boundary = FALSE;
+  if (framer->buf.data[framer->pos] != '{')
+    return;
+  framer->start = framer->pos;
+  framer->skipping = FALSE;
+  framer->column0 = TRUE;
+  memset (&framer->guard, 0, sizeof framer->guard);
+}
+
 /* Moves the unfinished message to the front; consumed ones are gone. */
 static void
 compact (PvtFramer *framer)
@@ -197,6 +216,8 @@ pvt_framer_next (PvtFramer *framer, PvtFrame *frame)
 
   while (kind == PVT_FRAME_NONE && framer->pos < framer->buf.len)
     {
+      if (framer->boundary)
+        cross_boundary (framer);
       if (framer->skipping && !skip_line (framer))
         break;
       if (framer->pos == framer->start)

@@ -41,6 +41,7 @@ typedef struct
   gsize max;   /* largest message */
   gboolean skipping;
   gboolean column0;
+  gboolean boundary;
   PvtGuard guard;
 } PvtFramer;
 
@@ -51,6 +52,12 @@ void pvt_framer_clear (PvtFramer *framer);
 
 /* Drops everything, as when the peer went away. */
 void pvt_framer_reset (PvtFramer *framer);
+
+/*
+ * Another peer may be on the line from here on. What is unfinished goes on only
+ * if the next byte can continue it: a new message or 0xFF drops it silently.
+ */
+void pvt_framer_boundary (PvtFramer *framer);
 
 /*
  * Room for @n bytes to read into; pvt_framer_commit() says how many came.

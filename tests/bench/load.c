@@ -133,6 +133,8 @@ main (int argc, char **argv)
     }
   times = calloc ((size_t) count, sizeof *times);
   line = malloc (strlen (argv[4]) + 2);
+  if (times == NULL || line == NULL)
+    return 1;
   sprintf (line, "%s\n", argv[4]);
   start = now_us ();
   rc = depth == 1 ? run_serial (fd, line, strlen (line), count, times, &bytes)
