@@ -284,7 +284,13 @@ send_dump (guint16 type, int family, guint32 sequence, GError **error)
   struct
   {
     struct nlmsghdr header;
-    struct rtmsg body; /* the largest of the three; the kernel wants only the family */
+    union
+    {
+      struct ifinfomsg link;
+      struct ifaddrmsg address;
+      struct rtmsg route;
+      guchar family; /* the first byte of each, and all the kernel wants */
+    } body;
   } request;
 
   if (the_socket < 0)
@@ -292,15 +298,13 @@ send_dump (guint16 type, int family, guint32 sequence, GError **error)
   if (the_socket < 0)
     return fail ("socket", error);
   memset (&request, 0, sizeof request);
-  request.header.nlmsg_len = sizeof request;
   request.header.nlmsg_type = type;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = sequence;
-  if (type == RTM_GETLINK)
-    request.header.nlmsg_len = NLMSG_LENGTH (sizeof (struct ifinfomsg));
-  else if (type == RTM_GETADDR)
-    request.header.nlmsg_len = NLMSG_LENGTH (sizeof (struct ifaddrmsg));
-  request.body.rtm_family = (guchar) family;
+  request.header.nlmsg_len = NLMSG_LENGTH (type == RTM_GETLINK   ? sizeof request.body.link
+                                           : type == RTM_GETADDR ? sizeof request.body.address
+                                                                 : sizeof request.body.route);
+  request.body.family = (guchar) family;
   if (send (the_socket, &request, request.header.nlmsg_len, 0) < 0)
     return fail ("send", error);
   return TRUE;

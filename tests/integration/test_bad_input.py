@@ -109,8 +109,8 @@ def test_a_gigabyte_without_newline():
         line.send(b"\n")
         expect_one_error(line, "larger than")
         grown = agent.peak_kb() - before
-        check(grown < 4 * LIMIT // 1024, f"memory grew by {grown} kB")
-        check(agent.memory("Rss") < 64 * 1024, "the buffer was not given back")
+        check(agent.sanitized or grown < 4 * LIMIT // 1024, f"memory grew by {grown} kB")
+        check(agent.sanitized or agent.memory("Rss") < 64 * 1024, "the buffer was not given back")
 
 
 def test_a_gigabyte_of_garbage():
@@ -120,7 +120,7 @@ def test_a_gigabyte_of_garbage():
             line.send(b"g" * (1 << 20))
         line.send(b"\n")
         expect_one_error(line, "an object was expected")
-        check(agent.peak_kb() - before < 8192, "garbage was kept")
+        check(agent.sanitized or agent.peak_kb() - before < 8192, "garbage was kept")
 
 
 def test_client_that_never_reads():
@@ -136,7 +136,7 @@ def test_client_that_never_reads():
             pass
         for number in range(100):
             equal(other.ask("guest-sync", id=number), number, "the other client")
-        check(agent.memory("Rss") - before < 16384, "replies piled up")
+        check(agent.sanitized or agent.memory("Rss") - before < 16384, "replies piled up")
 
 
 def test_random_bytes():

@@ -57,6 +57,11 @@ class Agent:
         text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         return int(re.search(rf"^{field}:\s+(\d+) kB", text, re.M).group(1))
 
+    @property
+    def sanitized(self):
+        """Sanitizers keep freed memory: figures of it mean nothing then."""
+        return "libasan" in pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()
+
     def peak_kb(self):
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.M).group(1))
