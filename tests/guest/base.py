@@ -13,9 +13,10 @@ import cache
 
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "iproute2", "kmod", "procps",
             "libglib2.0-0", "libudev1", "e2fsprogs", "lvm2", "cryptsetup-bin", "mdadm",
-            "btrfs-progs", "xfsprogs", "dosfstools", "initramfs-tools", "tzdata"]
-KERNELS = {"debian": ["linux-image-cloud-amd64"], "ubuntu": ["linux-image-virtual"]}
-RESOLVED = {"debian": ["systemd-resolved"], "ubuntu": ["systemd-resolved"]}
+            "btrfs-progs", "xfsprogs", "dosfstools", "fdisk", "initramfs-tools", "tzdata"]
+# The cloud kernel boots fastest; it has no AHCI driver, so the full one is there, too.
+KERNELS = {"debian": ["linux-image-cloud-amd64", "linux-image-amd64"],
+           "ubuntu": ["linux-image-virtual"]}
 
 HOOKS = [
     'chroot "$1" systemctl enable systemd-networkd',
@@ -63,10 +64,14 @@ def root():
     return cache.make("base", name, build)
 
 
-def kernel():
-    """(kernel image, initial RAM disk, release) of the root."""
-    images = sorted((root() / "boot").glob("vmlinuz-*"))
-    if not images:
+def kernel(full=False):
+    """(kernel image, initial RAM disk, release) of the root; @full: with every driver."""
+    releases = sorted(path.name.removeprefix("vmlinuz-")
+                      for path in (root() / "boot").glob("vmlinuz-*"))
+    if not releases:
         raise RuntimeError("the root has no kernel")
-    release = images[-1].name.removeprefix("vmlinuz-")
-    return images[-1], root() / "boot" / f"initrd.img-{release}", release
+    cloud = [release for release in releases if "cloud" in release]
+    others = [release for release in releases if release not in cloud]
+    release = ((others or cloud) if full else (cloud or others))[-1]
+    boot = root() / "boot"
+    return boot / f"vmlinuz-{release}", boot / f"initrd.img-{release}", release

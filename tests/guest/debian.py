@@ -17,7 +17,7 @@ import cache
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = TREE / "tests" / "guest" / "files"
-SIZE = "1800M"
+SIZE = "2600M"
 
 
 def guest_files(agent):
@@ -73,9 +73,9 @@ def strip(agent):
     return stripped
 
 
-def image(agent):
+def image(agent, full_kernel=False):
     """(kernel, initial RAM disk, disk) with this agent installed."""
-    kernel, initrd, _ = base.kernel()
+    kernel, initrd, _ = base.kernel(full_kernel)
     disk = cache.make("disk", cache.key(base.root().name, SIZE), make_disk)
     name = cache.key(disk.name, *(str((path, mode)) for path, (_, mode) in guest_files(agent).items()),
                      *(source for source, _ in guest_files(agent).values()))

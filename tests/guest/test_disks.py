@@ -38,8 +38,10 @@ seen = {}
 def learn():
     """One boot; what the guest told and where QEMU put things."""
     if seen:
+        check("fs" in seen, "the guest was not set up; see the first failure")
         return seen
-    machine = VM(*debian.image(find_agent()), append="pvt.disks")
+    seen["tried"] = True
+    machine = VM(*debian.image(find_agent(), full_kernel=True), append="pvt.disks")
     for number, (device, size) in enumerate(DISKS):
         machine.add_disk(number, device, size)
     # Controllers come before what hangs on them.
@@ -47,7 +49,8 @@ def learn():
     with machine as vm:
         vm.wait_agent()
         deadline = time.monotonic() + 180
-        while "pvt-test-disks: done" not in vm.console.read_text(errors="replace"):
+        while "pvt-test-disks: done" not in console(vm):
+            check("pvt-test-disks: failed" not in console(vm), "the set-up failed")
             check(time.monotonic() < deadline, "the storage stacks were not set up")
             time.sleep(0.5)
         with vm.line() as line:
@@ -57,6 +60,10 @@ def learn():
             seen["disks"] = {d["name"]: d for d in line.ask("guest-get-disks")}
             seen["slots"] = vm.pci_slots()
     return seen
+
+
+def console(vm):
+    return vm.console.read_text(errors="replace")
 
 
 def slot_of(address):
