@@ -20,8 +20,8 @@ parse_range (PvtText range, guint8 *bits)
   PvtText high = { dash ? dash + 1 : range.p, range.end };
   guint64 first, last;
 
-  if (!pvt_text_u64 (&low, &first) || !pvt_text_u64 (&high, &last) || first > last
-      || last >= PVT_MAX_CPUS)
+  if (!pvt_text_u64 (&low, &first) || !pvt_text_u64 (&high, &last) || low.p < low.end
+      || high.p < high.end || first > last || last >= PVT_MAX_CPUS)
     return FALSE;
   for (guint64 i = first; i <= last; i++)
     bits[i / 8] |= (guint8) (1 << i % 8);

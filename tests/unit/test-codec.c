@@ -240,7 +240,7 @@ base64_round_trip (void **state G_GNUC_UNUSED)
 }
 
 static void
-expect_string (const char *in, const char *wanted)
+expect_text (const char *in, const char *wanted)
 {
   PvtBuf out = { NULL, 0, 0 };
 
@@ -253,13 +253,13 @@ expect_string (const char *in, const char *wanted)
 static void
 strings_are_always_valid (void **state G_GNUC_UNUSED)
 {
-  expect_string ("plain", "\"plain\"");
-  expect_string ("a\"b\\c\n\r\t\x01\x7f", "\"a\\\"b\\\\c\\n\\r\\t\\u0001\\u007f\"");
-  expect_string ("\xc3\xa9", "\"\xc3\xa9\"");
-  expect_string ("latin\xe9!", "\"latin\xef\xbf\xbd!\"");
-  expect_string ("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
-  expect_string ("cut\xe2\x82", "\"cut\xef\xbf\xbd\xef\xbf\xbd\"");
-  expect_string (NULL, "\"\"");
+  expect_text ("plain", "\"plain\"");
+  expect_text ("a\"b\\c\n\r\t\x01\x7f", "\"a\\\"b\\\\c\\n\\r\\t\\u0001\\u007f\"");
+  expect_text ("\xc3\xa9", "\"\xc3\xa9\"");
+  expect_text ("latin\xe9!", "\"latin\xef\xbf\xbd!\"");
+  expect_text ("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+  expect_text ("cut\xe2\x82", "\"cut\xef\xbf\xbd\xef\xbf\xbd\"");
+  expect_text (NULL, "\"\"");
 }
 
 static void

@@ -208,7 +208,7 @@ mounts_are_bounded (void **state G_GNUC_UNUSED)
 static void
 processors (void **state G_GNUC_UNUSED)
 {
-  static const char *const bad[] = { "3-1", "1,", "-", "a", "0-99999999", "1-2-3", "1 2" };
+  static const char *const bad[] = { "3-1", "1,,2", "-", "a", "0-99999999", "1-2-3", "1 2" };
   guint8 bits[PVT_MAX_CPUS / 8];
   g_autoptr (GArray) cpus = NULL;
 
@@ -224,8 +224,7 @@ processors (void **state G_GNUC_UNUSED)
   assert_true (g_array_index (cpus, PvtCpu, 1).can_offline);
   assert_int_equal (g_array_index (cpus, PvtCpu, 3).number, 5);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
-    if (strcmp (bad[i], "1,") != 0)
-      assert_false (pvt_cpulist_parse (bad[i], strlen (bad[i]), bits));
+    assert_false (pvt_cpulist_parse (bad[i], strlen (bad[i]), bits));
 }
 
 static void
