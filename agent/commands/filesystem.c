@@ -8,9 +8,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* How long one mount may take to tell its figures. */
-#define EACH_MS 1000
-
 /* A mount and the block device under it. */
 typedef struct
 {
@@ -111,14 +108,19 @@ add_figures (PvtGuestFilesystemInfo *info, const PvtStatfsResult *result)
 }
 
 static PvtStatfsResult *
-ask_figures (GArray *candidates)
+ask_figures (GArray *candidates, GPtrArray *mounts)
 {
-  g_autofree const char **mountpoints = g_new (const char *, candidates->len + 1);
+  g_autofree PvtStatfsQuery *queries = g_new0 (PvtStatfsQuery, candidates->len + 1);
   PvtStatfsResult *results = g_new0 (PvtStatfsResult, candidates->len + 1);
 
   for (guint i = 0; i < candidates->len; i++)
-    mountpoints[i] = g_array_index (candidates, Candidate, i).mount->mountpoint;
-  pvt_statfs_probe (mountpoints, candidates->len, EACH_MS, results);
+    {
+      const PvtMount *mount = g_array_index (candidates, Candidate, i).mount;
+
+      queries[i].mountpoint = mount->mountpoint;
+      queries[i].direct = pvt_mount_answers (mount, mounts);
+    }
+  pvt_statfs_probe (queries, candidates->len, results);
   return results;
 }
 
@@ -133,7 +135,7 @@ pvt_handle_guest_get_fsinfo (PvtCall *call, GPtrArray **result, GError **error)
   if (mounts == NULL)
     return FALSE;
   candidates = find_candidates (root, mounts);
-  results = ask_figures (candidates);
+  results = ask_figures (candidates, mounts);
   *result = g_ptr_array_sized_new (candidates->len);
   for (guint i = 0; i < candidates->len; i++)
     {

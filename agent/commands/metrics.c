@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #define DEFAULT_INTERVAL_MS 200
-#define EACH_MS 1000
 
 /* Counters may be set back, as when a device was replaced: that is no traffic. */
 static double
@@ -212,7 +211,7 @@ pvt_handle_get_filesystems (PvtCall *call, GPtrArray **result, GError **error)
 {
   g_autoptr (GPtrArray) mounts = pvt_mountinfo_read (pvt_call_root (call), error);
   g_autoptr (GPtrArray) real = g_ptr_array_new ();
-  g_autofree const char **mountpoints = NULL;
+  g_autofree PvtStatfsQuery *queries = NULL;
   g_autofree PvtStatfsResult *answers = NULL;
 
   if (mounts == NULL)
@@ -220,11 +219,16 @@ pvt_handle_get_filesystems (PvtCall *call, GPtrArray **result, GError **error)
   for (guint i = 0; i < mounts->len; i++)
     if (!pvt_mount_is_pseudo (mounts->pdata[i]))
       g_ptr_array_add (real, mounts->pdata[i]);
-  mountpoints = g_new (const char *, real->len + 1);
+  queries = g_new0 (PvtStatfsQuery, real->len + 1);
   answers = g_new0 (PvtStatfsResult, real->len + 1);
   for (guint i = 0; i < real->len; i++)
-    mountpoints[i] = ((PvtMount *) real->pdata[i])->mountpoint;
-  pvt_statfs_probe (mountpoints, real->len, EACH_MS, answers);
+    {
+      const PvtMount *mount = real->pdata[i];
+
+      queries[i].mountpoint = mount->mountpoint;
+      queries[i].direct = pvt_mount_answers (mount, mounts);
+    }
+  pvt_statfs_probe (queries, real->len, answers);
   *result = g_ptr_array_sized_new (real->len);
   for (guint i = 0; i < real->len; i++)
     g_ptr_array_add (*result, filesystem (real->pdata[i], &answers[i]));

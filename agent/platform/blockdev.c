@@ -440,24 +440,26 @@ add_partitions (int dir, const char *disk, GPtrArray *devices)
 static void
 add_disk (const PvtRoot *root, int block, const char *name, GPtrArray *devices)
 {
-  int dir = pvt_open_dir_at (block, name);
+  g_auto (GStrv) slaves = NULL;
+  char path[MAX_PATH], dm_name[256];
   guint64 size = 0;
-  char dm_name[256];
   PvtBlockdev *disk;
+  int dir;
 
+  /* Most entries of a small guest are loop devices without a file. */
+  g_snprintf (path, sizeof path, "%s/size", name);
+  if (pvt_read_u64_at (block, path, &size) < 0 || size == 0)
+    return;
+  dir = pvt_open_dir_at (block, name);
   if (dir < 0)
     return;
-  if (pvt_read_u64_at (dir, "size", &size) == 0 && size > 0)
-    {
-      g_auto (GStrv) slaves = list_slaves (root, name);
-
-      disk = add_device (devices, name, FALSE);
-      for (gsize i = 0; slaves[i]; i++)
-        g_ptr_array_add (disk->depends, node_of (slaves[i]));
-      if (pvt_read_at (dir, "dm/name", dm_name, sizeof dm_name) > 0)
-        disk->alias = g_strconcat ("/dev/mapper/", dm_name, NULL);
-      add_partitions (dir, name, devices);
-    }
+  slaves = list_slaves (root, name);
+  disk = add_device (devices, name, FALSE);
+  for (gsize i = 0; slaves[i]; i++)
+    g_ptr_array_add (disk->depends, node_of (slaves[i]));
+  if (slaves[0] && pvt_read_at (dir, "dm/name", dm_name, sizeof dm_name) > 0)
+    disk->alias = g_strconcat ("/dev/mapper/", dm_name, NULL);
+  add_partitions (dir, name, devices);
   close (dir);
 }
 

@@ -166,6 +166,43 @@ pvt_mount_is_remote (const PvtMount *mount)
   return is_one_of (mount->type, types) || g_str_has_prefix (mount->type, "fuse");
 }
 
+static gboolean
+is_local_type (const char *type)
+{
+  static const char *const types[]
+      = { "ext2", "ext3", "ext4", "xfs", "btrfs", "vfat", "exfat", "f2fs", "jfs", "reiserfs",
+          "squashfs", "erofs", "iso9660", "udf", "ntfs3", "tmpfs", "ramfs", "zfs", NULL };
+
+  return is_one_of (type, types);
+}
+
+/* TRUE when @path is below @mountpoint. */
+static gboolean
+is_below (const char *path, const char *mountpoint)
+{
+  gsize len = strlen (mountpoint);
+
+  return strncmp (path, mountpoint, len) == 0 && path[len] == '/';
+}
+
+gboolean
+pvt_mount_answers (const PvtMount *mount, GPtrArray *mounts)
+{
+  if (!is_local_type (mount->type))
+    return FALSE;
+  for (guint i = 0; i < mounts->len; i++)
+    {
+      const PvtMount *other = mounts->pdata[i];
+
+      /* Another may also lie on the very same path. */
+      if (!is_local_type (other->type) && !pvt_mount_is_pseudo (other)
+          && (is_below (mount->mountpoint, other->mountpoint)
+              || strcmp (mount->mountpoint, other->mountpoint) == 0))
+        return FALSE;
+    }
+  return TRUE;
+}
+
 gboolean
 pvt_mount_is_pseudo (const PvtMount *mount)
 {

@@ -26,5 +26,12 @@ GPtrArray *pvt_mounts_new (void);
 /* A server on the network answers for it, or a program: it may never answer. */
 gboolean pvt_mount_is_remote (const PvtMount *mount);
 
+/*
+ * The kernel answers statvfs(3) for it from memory: a disk or memory
+ * filesystem, at a path that does not lead through one that may hang.
+ * @mounts: all mounts.
+ */
+gboolean pvt_mount_answers (const PvtMount *mount, GPtrArray *mounts);
+
 /* Kernel interfaces and memory: no device, nothing that fills up. */
 gboolean pvt_mount_is_pseudo (const PvtMount *mount);

@@ -27,9 +27,16 @@ typedef struct
   guint number; /* of this walker */
 } Walker;
 
+/* A call under way, or stuck. */
+typedef struct
+{
+  char *mountpoint;
+  gint64 since;
+} Flight;
+
 static GMutex lock;
 static GCond changed;
-static GPtrArray *latched; /* mountpoints, owned */
+static GArray *flights;
 
 static void
 probe_unref (Probe *probe)
@@ -41,42 +48,80 @@ probe_unref (Probe *probe)
   g_free (probe);
 }
 
+/* Under way for so long that it counts as stuck. */
 static gboolean
-is_latched (const char *mountpoint, guint *index)
+is_stuck (const Flight *flight)
 {
-  for (guint i = 0; latched && i < latched->len; i++)
-    if (strcmp (latched->pdata[i], mountpoint) == 0)
-      {
-        *index = i;
+  return g_get_monotonic_time () - flight->since >= PVT_STATFS_EACH_MS * 1000;
+}
+
+static gboolean
+is_latched (const char *mountpoint)
+{
+  for (guint i = 0; flights && i < flights->len; i++)
+    {
+      const Flight *flight = &g_array_index (flights, Flight, i);
+
+      if (is_stuck (flight) && strcmp (flight->mountpoint, mountpoint) == 0)
         return TRUE;
-      }
+    }
   return FALSE;
 }
 
-static void
-latch (const char *mountpoint)
+static guint
+count_stuck (void)
 {
-  if (latched == NULL)
-    latched = g_ptr_array_new_with_free_func (g_free);
-  g_ptr_array_add (latched, g_strdup (mountpoint));
+  guint n = 0;
+
+  for (guint i = 0; flights && i < flights->len; i++)
+    n += is_stuck (&g_array_index (flights, Flight, i));
+  return n;
 }
 
 static void
-unlatch (const char *mountpoint)
+take_off (const char *mountpoint, gint64 since)
 {
-  guint index;
+  Flight flight = { g_strdup (mountpoint), since };
 
-  if (is_latched (mountpoint, &index))
-    g_ptr_array_remove_index_fast (latched, index);
+  if (flights == NULL)
+    flights = g_array_new (FALSE, FALSE, sizeof (Flight));
+  g_array_append_val (flights, flight);
+}
+
+static void
+land (const char *mountpoint, gint64 since)
+{
+  for (guint i = 0; flights && i < flights->len; i++)
+    {
+      Flight *flight = &g_array_index (flights, Flight, i);
+
+      if (flight->since != since || strcmp (flight->mountpoint, mountpoint) != 0)
+        continue;
+      g_free (flight->mountpoint);
+      g_array_remove_index_fast (flights, i);
+      return;
+    }
+}
+
+/* The call itself, without the lock. */
+static PvtStatfsResult
+ask_kernel (const char *mountpoint)
+{
+  PvtStatfsResult result = { PVT_STATFS_OK, 0, { 0 } };
+
+  if (statvfs (mountpoint, &result.figures) < 0)
+    {
+      result.outcome = PVT_STATFS_FAILED;
+      result.error_number = errno;
+    }
+  return result;
 }
 
 /* The next mount to ask, past those that are latched; FALSE when none is left. */
 static gboolean
 begin_next (Probe *probe)
 {
-  guint index;
-
-  while (probe->next < probe->n && is_latched (probe->mountpoints[probe->next], &index))
+  while (probe->next < probe->n && is_latched (probe->mountpoints[probe->next]))
     probe->results[probe->next++].outcome = PVT_STATFS_LATCHED;
   if (probe->next == probe->n)
     {
@@ -95,20 +140,16 @@ ask (Walker *walker)
 {
   Probe *probe = walker->probe;
   guint index = probe->current;
-  PvtStatfsResult result = { PVT_STATFS_OK, 0, { 0 } };
+  gint64 began = probe->began;
+  PvtStatfsResult result;
 
+  take_off (probe->mountpoints[index], began);
   g_mutex_unlock (&lock);
-  if (statvfs (probe->mountpoints[index], &result.figures) < 0)
-    {
-      result.outcome = PVT_STATFS_FAILED;
-      result.error_number = errno;
-    }
+  result = ask_kernel (probe->mountpoints[index]);
   g_mutex_lock (&lock);
+  land (probe->mountpoints[index], began);
   if (walker->number != probe->walker)
-    {
-      unlatch (probe->mountpoints[index]);
-      return FALSE;
-    }
+    return FALSE;
   probe->results[index] = result;
   return TRUE;
 }
@@ -145,16 +186,13 @@ start_walker (Probe *probe)
   g_thread_pool_push (pool, walker, NULL);
 }
 
-/* The walker is late: its mount is latched and the rest goes to another. */
+/* The walker is late: the rest goes to another. */
 static void
 give_up_current (Probe *probe)
 {
   if (probe->current != G_MAXUINT)
-    {
-      probe->results[probe->current].outcome = PVT_STATFS_TIMEOUT;
-      latch (probe->mountpoints[probe->current]);
-    }
-  if (probe->current != G_MAXUINT && latched->len < PVT_MAX_STUCK_PROBES)
+    probe->results[probe->current].outcome = PVT_STATFS_TIMEOUT;
+  if (probe->current != G_MAXUINT && count_stuck () < PVT_MAX_STUCK_PROBES)
     {
       start_walker (probe);
       return;
@@ -166,8 +204,10 @@ give_up_current (Probe *probe)
   probe->done = TRUE;
 }
 
-void
-pvt_statfs_probe (const char *const *mountpoints, guint n, guint each_ms, PvtStatfsResult *results)
+/* By threads, those of the queries that may hang. */
+static void
+probe_by_threads (const PvtStatfsQuery *queries, const guint *which, guint n,
+                  PvtStatfsResult *results)
 {
   Probe *probe = g_new0 (Probe, 1);
 
@@ -175,20 +215,55 @@ pvt_statfs_probe (const char *const *mountpoints, guint n, guint each_ms, PvtSta
   probe->n = n;
   probe->mountpoints = g_new0 (char *, n + 1);
   for (guint i = 0; i < n; i++)
-    probe->mountpoints[i] = g_strdup (mountpoints[i]);
+    probe->mountpoints[i] = g_strdup (queries[which[i]].mountpoint);
   probe->results = g_new0 (PvtStatfsResult, n);
-  g_mutex_lock (&lock);
   start_walker (probe);
   while (!probe->done)
     {
-      gint64 limit = probe->began + (gint64) each_ms * 1000;
+      gint64 limit = probe->began + PVT_STATFS_EACH_MS * 1000;
 
       if (!g_cond_wait_until (&changed, &lock, limit) && !probe->done
-          && g_get_monotonic_time () >= probe->began + (gint64) each_ms * 1000)
+          && g_get_monotonic_time () >= probe->began + PVT_STATFS_EACH_MS * 1000)
         give_up_current (probe);
     }
-  memcpy (results, probe->results, n * sizeof *results);
+  for (guint i = 0; i < n; i++)
+    results[which[i]] = probe->results[i];
   probe_unref (probe);
+}
+
+static void
+probe_directly (const char *mountpoint, PvtStatfsResult *result)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (is_latched (mountpoint))
+    {
+      result->outcome = PVT_STATFS_LATCHED;
+      return;
+    }
+  take_off (mountpoint, now);
+  g_mutex_unlock (&lock);
+  *result = ask_kernel (mountpoint);
+  g_mutex_lock (&lock);
+  land (mountpoint, now);
+}
+
+void
+pvt_statfs_probe (const PvtStatfsQuery *queries, guint n, PvtStatfsResult *results)
+{
+  g_autofree guint *slow = g_new (guint, n + 1);
+  guint n_slow = 0;
+
+  g_mutex_lock (&lock);
+  for (guint i = 0; i < n; i++)
+    {
+      if (queries[i].direct)
+        probe_directly (queries[i].mountpoint, &results[i]);
+      else
+        slow[n_slow++] = i;
+    }
+  if (n_slow > 0)
+    probe_by_threads (queries, slow, n_slow, results);
   g_mutex_unlock (&lock);
 }
 
@@ -198,8 +273,13 @@ pvt_statfs_hung (void)
   GPtrArray *names = g_ptr_array_new ();
 
   g_mutex_lock (&lock);
-  for (guint i = 0; latched && i < latched->len; i++)
-    g_ptr_array_add (names, g_strdup (latched->pdata[i]));
+  for (guint i = 0; flights && i < flights->len; i++)
+    {
+      const Flight *flight = &g_array_index (flights, Flight, i);
+
+      if (is_stuck (flight))
+        g_ptr_array_add (names, g_strdup (flight->mountpoint));
+    }
   g_mutex_unlock (&lock);
   g_ptr_array_add (names, NULL);
   return (char **) g_ptr_array_free (names, FALSE);

@@ -6,9 +6,10 @@
            [--peer /usr/sbin/qemu-ga] [--rounds N] [--json FILE] [--callgrind]
 
 For every query command both have: p50 and p99 of the answer time over a unix
-socket, rounds of both alternating so that a noisy machine is noisy for both;
-instructions a command with --callgrind (the difference of two runs, start-up
-cancels out); pipelined requests a second; wake-ups while idle; memory at rest
+socket, rounds of both alternating so that a noisy machine is noisy for both,
+client and agent on one processor so that the time it takes to wake another,
+which is the machine's and not the agent's, is not in it;
+instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
 and after a 48 MB guest-file-read. Prints a table; ratios below 1 are ours.
 """
 
@@ -36,6 +37,11 @@ ARGUMENTS = {"guest-sync": {"id": 123456789}}
 READ_SIZE = 48 * 1000 * 1000
 
 
+def pin():
+    """Runs in the child: on the first processor this process may use."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
 def request(name):
     body = {"execute": name}
     if name in ARGUMENTS:
@@ -52,7 +58,8 @@ class Agent:
         state.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [*wrapper, binary, "-m", "unix-listen", "-p", self.socket, "-t", str(state)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=pin)
         deadline = time.monotonic() + 60
         while not self.answers():
             if time.monotonic() > deadline or self.process.poll() is not None:
@@ -103,7 +110,7 @@ class Agent:
 
 def load(binary, agent, count, depth, line):
     done = subprocess.run([binary, agent.socket, str(count), str(depth), line],
-                          capture_output=True, text=True, timeout=300)
+                          capture_output=True, text=True, timeout=300, preexec_fn=pin)
     if done.returncode:
         raise RuntimeError(f"{line}: {done.stderr.strip()}")
     p50, p99, rate, _ = done.stdout.split()
@@ -133,23 +140,28 @@ def pipelined(options, agents):
     return {key: statistics.median(values) for key, values in rates.items()}
 
 
-def callgrind_total(binary, load_binary, directory, name, count):
-    out = directory / "callgrind.out"
-    agent = Agent(binary, directory, ["valgrind", "--tool=callgrind", "-q",
-                                      f"--callgrind-out-file={out}"])
-    load(load_binary, agent, count, 1, request(name))
-    agent.stop()
-    return int(re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M).group(1))
+def control(agent, option):
+    subprocess.run(["callgrind_control", option, str(agent.process.pid)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
 
 def instructions(options, binaries, directory, commands):
-    rows = {}
-    for name in commands:
-        rows[name] = {}
-        for key, binary in binaries.items():
-            few, many = (callgrind_total(binary, options.load, directory, name, n)
-                         for n in (10, 110))
-            rows[name][key] = (many - few) / 100
+    """Instructions a command: counters are zeroed, then read after that many."""
+    count, rows = 100, {name: {} for name in commands}
+    for key, binary in binaries.items():
+        out = directory / f"callgrind.{key}"
+        agent = Agent(binary, directory, ["valgrind", "--tool=callgrind", "-q",
+                                          f"--callgrind-out-file={out}"])
+        for number, name in enumerate(commands, 1):
+            load(options.load, agent, 10, 1, request(name))
+            control(agent, "-z")
+            load(options.load, agent, count, 1, request(name))
+            control(agent, "-d")
+            text = pathlib.Path(f"{out}.{number}").read_text()
+            total = sum(int(n) for n in re.findall(r"^totals: (\d+)", text, re.M))
+            rows[name][key] = total / count
+        agent.process.kill()
+        agent.process.wait()
     return rows
 
 
