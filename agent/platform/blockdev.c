@@ -208,7 +208,7 @@ udev_serial (const PvtRoot *root, const char *name)
 
 /* What udev calls the serial, as qemu-ga does; virtio's own is the same. */
 static char *
-find_serial (const PvtRoot *root, const char *disk, PvtBus kind)
+ask_serial (const PvtRoot *root, const char *disk, PvtBus kind)
 {
   char *serial = NULL;
 
@@ -220,6 +220,42 @@ find_serial (const PvtRoot *root, const char *disk, PvtBus kind)
     serial = read_text (root, disk, "device/serial");
   if (serial == NULL && kind != PVT_BUS_VIRTIO)
     serial = read_vpd_serial (root, disk);
+  return serial;
+}
+
+/*
+ * A serial does not change while its disk is there, and asking can cost a
+ * request to the device: virtio-blk asks the host each time. The kernel counts
+ * disks as they come (diskseq, since Linux 5.15), so that a number never means
+ * another disk.
+ */
+static char *
+find_serial (const PvtRoot *root, const char *disk, PvtBus kind)
+{
+  static GMutex lock;
+  static GHashTable *known; /* diskseq -> serial, "" for none */
+  g_autofree char *diskseq = root->fake ? NULL : read_text (root, disk, "diskseq");
+  char *serial;
+
+  if (diskseq == NULL)
+    return ask_serial (root, disk, kind);
+  g_mutex_lock (&lock);
+  if (known == NULL || g_hash_table_size (known) >= PVT_MAX_BLOCK_DEVICES)
+    {
+      g_clear_pointer (&known, g_hash_table_unref);
+      known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+    }
+  serial = g_strdup (g_hash_table_lookup (known, diskseq));
+  g_mutex_unlock (&lock);
+  if (serial == NULL)
+    {
+      serial = ask_serial (root, disk, kind);
+      g_mutex_lock (&lock);
+      g_hash_table_replace (known, g_steal_pointer (&diskseq), g_strdup (serial ? serial : ""));
+      g_mutex_unlock (&lock);
+    }
+  if (serial && *serial == '\0')
+    g_clear_pointer (&serial, g_free);
   return serial;
 }
 

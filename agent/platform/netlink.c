@@ -19,15 +19,34 @@ typedef PvtNetlinkOutcome (*Parser) (const void *data, gsize len, GArray *array)
 /* What a message handler gets: header checked, attributes behind @fixed bytes. */
 typedef void (*Handler) (const struct nlmsghdr *message, GArray *array);
 
+static gboolean
+has_message (const char *p, const char *end)
+{
+  const struct nlmsghdr *message = (const struct nlmsghdr *) (const void *) p;
+  gsize left = (gsize) (end - p);
+
+  return left >= sizeof *message && message->nlmsg_len >= sizeof *message
+         && message->nlmsg_len <= left;
+}
+
+static const char *
+next_message (const char *p, const char *end)
+{
+  gsize step = NLMSG_ALIGN (((const struct nlmsghdr *) (const void *) p)->nlmsg_len);
+
+  return step < (gsize) (end - p) ? p + step : end;
+}
+
 static PvtNetlinkOutcome
 parse (const void *data, gsize len, guint16 type, gsize fixed, gsize max, Handler handler,
        GArray *array)
 {
-  const struct nlmsghdr *message = data;
-  int left = (int) MIN (len, G_MAXINT);
+  const char *p = data, *const end = p + len;
 
-  for (; NLMSG_OK (message, left); message = NLMSG_NEXT (message, left))
+  for (; has_message (p, end); p = next_message (p, end))
     {
+      const struct nlmsghdr *message = (const struct nlmsghdr *) (const void *) p;
+
       if (message->nlmsg_flags & NLM_F_DUMP_INTR)
         return PVT_NETLINK_INTERRUPTED;
       if (message->nlmsg_type == NLMSG_DONE)
@@ -38,7 +57,7 @@ parse (const void *data, gsize len, guint16 type, gsize fixed, gsize max, Handle
           && array->len < max)
         handler (message, array);
     }
-  return left > 0 ? PVT_NETLINK_ERROR : PVT_NETLINK_MORE;
+  return p < end ? PVT_NETLINK_ERROR : PVT_NETLINK_MORE;
 }
 
 /* Attributes come as type, length, value; a value shorter than wanted is none. */

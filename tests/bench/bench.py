@@ -234,6 +234,7 @@ def main():
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-bench-"))
+    os.sync()  # pages of a binary that was just linked count as dirty until written
     binaries = {"qemu-ga": options.peer, "pvtools": options.agent}
     agents = {}
     try:
