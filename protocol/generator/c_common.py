@@ -5,7 +5,8 @@ import textwrap
 
 from names import args_type, c_type, doc_lines, member, prefix
 
-BANNER = "/* Generated from protocol/schema; do not edit. */\n"
+BANNER = ("/* SPDX-License-Identifier: LGPL-2.1-or-later */\n"
+          "/* Generated from protocol/schema; do not edit. */\n")
 
 KINDS = {"bool": "BOOL", "i64": "I64", "u32": "U32", "u64": "U64", "f64": "F64",
          "string": "STRING", "bytes": "BYTES"}

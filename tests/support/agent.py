@@ -31,6 +31,7 @@ class Agent:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-agent-"))
         self.socket = self.directory / "agent.sock"
         self.log = self.directory / "log"
+        (self.directory / "state").mkdir()  # qemu-ga does not make it
         self.process = subprocess.Popen(
             [binary or find_agent(), "-m", "unix-listen", "-p", str(self.socket),
              "-t", str(self.directory / "state"), *options],
