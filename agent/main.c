@@ -48,7 +48,9 @@ main (int argc, char **argv)
       fprintf (stderr, "pvtools-agent: %s\n", error->message);
       return EXIT_FAILURE;
     }
-  if (config.version)
+  if (config.help)
+    fputs (pvt_config_help (), stdout);
+  else if (config.version)
     puts ("pvtools-agent " PVT_VERSION);
   else if (is_help (config.block) || is_help (config.allow))
     list_commands ();

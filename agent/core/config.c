@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include <getopt.h>
 #include <string.h>
 
 #define DEFAULT_FILE "/etc/pvtools/agent.conf"
@@ -105,7 +106,10 @@ take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GE
       on = g_key_file_get_boolean (file, "general", key, &bad);
       if (bad)
         {
-          g_propagate_error (error, g_steal_pointer (&bad));
+          g_autofree char *value = g_key_file_get_string (file, "general", key, NULL);
+
+          g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
+                       "'%s' of key '%s' is neither true nor false", value, key);
           return FALSE;
         }
       *keys[i].flag |= on;
@@ -190,75 +194,164 @@ set_default (char **text, const char *value)
     *text = g_strdup (value);
 }
 
-/* -F without a value means the default hook; GOption calls this for both. */
-static gboolean
-hook_option (const gchar *option G_GNUC_UNUSED, const gchar *value, gpointer data,
-             GError **error G_GNUC_UNUSED)
-{
-  PvtConfig *config = data;
-
-  g_free (config->fsfreeze_hook);
-  config->fsfreeze_hook = g_strdup (value ? value : DEFAULT_HOOK);
-  return TRUE;
-}
-
 typedef struct
 {
   char *method, *path, *file;
   char *old_block; /* --blacklist of old qemu-ga */
 } Options;
 
+/* Long options without a letter. */
+enum
+{
+  OPT_PROFILE = 256,
+  OPT_ROOT,
+  OPT_BLACKLIST,
+};
+
+/* getopt_long(3), not GOption: -F/path and -b? with the value attached are what
+ * distributions' units have. */
+static const char short_options[] = "m:p:l:f:F::t:vVdb:a:c:Drh";
+static const struct option long_options[] = {
+  { "method", required_argument, NULL, 'm' },
+  { "path", required_argument, NULL, 'p' },
+  { "logfile", required_argument, NULL, 'l' },
+  { "pidfile", required_argument, NULL, 'f' },
+  { "fsfreeze-hook", optional_argument, NULL, 'F' },
+  { "statedir", required_argument, NULL, 't' },
+  { "verbose", no_argument, NULL, 'v' },
+  { "version", no_argument, NULL, 'V' },
+  { "daemonize", no_argument, NULL, 'd' },
+  { "daemon", no_argument, NULL, 'd' },
+  { "block-rpcs", required_argument, NULL, 'b' },
+  { "blacklist", required_argument, NULL, OPT_BLACKLIST },
+  { "allow-rpcs", required_argument, NULL, 'a' },
+  { "allow-list", required_argument, NULL, 'a' },
+  { "config", required_argument, NULL, 'c' },
+  { "dump-conf", no_argument, NULL, 'D' },
+  { "retry-path", no_argument, NULL, 'r' },
+  { "help", no_argument, NULL, 'h' },
+  { "profile", required_argument, NULL, OPT_PROFILE },
+  { "root", required_argument, NULL, OPT_ROOT },
+  { NULL, 0, NULL, 0 },
+};
+
+const char *
+pvt_config_help (void)
+{
+  return "Usage: pvtools-agent [OPTION...]\n"
+         "The agent of a KVM guest; takes qemu-ga's options.\n\n"
+         "  -m, --method METHOD     virtio-serial (default), isa-serial, unix-listen, vsock-listen\n"
+         "  -p, --path PATH         device, socket, or CID:PORT for vsock-listen\n"
+         "  -c, --config FILE       default " DEFAULT_FILE ", else " QEMU_GA_FILE "\n"
+         "  -b, --block-rpcs LIST   commands to refuse, by commas; 'help' lists all\n"
+         "  -a, --allow-rpcs LIST   the only commands to accept, by commas; 'help' lists all\n"
+         "      --profile NAME      monitor (queries), backup (and freezing), full (default)\n"
+         "  -F, --fsfreeze-hook[=HOOK]\n"
+         "                          hook around a freeze (default " DEFAULT_HOOK ")\n"
+         "  -t, --statedir DIR      state that survives a restart (default " DEFAULT_STATEDIR ")\n"
+         "  -l, --logfile FILE      log there instead of standard error\n"
+         "  -f, --pidfile FILE      write the process id there\n"
+         "  -d, --daemonize         go to the background\n"
+         "  -v, --verbose           log every command\n"
+         "  -r, --retry-path        wait for a path that is not there (always done)\n"
+         "  -D, --dump-conf         print the effective configuration and exit\n"
+         "  -V, --version           print the version and exit\n"
+         "  -h, --help              print this and exit\n"
+         "      --root DIR          read /proc, /sys and /etc below it (for tests)\n";
+}
+
+static void
+set_text (char **text, const char *value)
+{
+  g_free (*text);
+  *text = g_strdup (value);
+}
+
+/* Where an option's text goes; NULL for those that have none. */
+static char **
+text_option (PvtConfig *config, Options *o, int option)
+{
+  switch (option)
+    {
+    case 'm':
+      return &o->method;
+    case 'p':
+      return &o->path;
+    case 'c':
+      return &o->file;
+    case OPT_BLACKLIST:
+      return &o->old_block;
+    case 'l':
+      return &config->logfile;
+    case 'f':
+      return &config->pidfile;
+    case 'F':
+      return &config->fsfreeze_hook;
+    case 't':
+      return &config->statedir;
+    case 'b':
+      return &config->block;
+    case 'a':
+      return &config->allow;
+    case OPT_PROFILE:
+      return &config->profile;
+    case OPT_ROOT:
+      return &config->root;
+    default:
+      return NULL;
+    }
+}
+
+static gboolean *
+flag_option (PvtConfig *config, int option)
+{
+  switch (option)
+    {
+    case 'v':
+      return &config->verbose;
+    case 'V':
+      return &config->version;
+    case 'd':
+      return &config->daemon;
+    case 'D':
+      return &config->dump;
+    case 'r':
+      return &config->retry_path;
+    case 'h':
+      return &config->help;
+    default:
+      return NULL;
+    }
+}
+
+static gboolean
+fail_option (GError **error, const char *what, const char *word)
+{
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "%s '%s'; --help lists the options",
+               what, word);
+  return FALSE;
+}
+
 static gboolean
 parse_options (PvtConfig *config, Options *o, int argc, char **argv, GError **error)
 {
-  const GOptionEntry entries[] = {
-    { "method", 'm', 0, G_OPTION_ARG_STRING, &o->method,
-      "virtio-serial (default), isa-serial, unix-listen or vsock-listen", "METHOD" },
-    { "path", 'p', 0, G_OPTION_ARG_FILENAME, &o->path,
-      "device, socket, or CID:PORT for vsock-listen", "PATH" },
-    { "logfile", 'l', 0, G_OPTION_ARG_FILENAME, &config->logfile,
-      "write the log there instead of standard error", "FILE" },
-    { "pidfile", 'f', 0, G_OPTION_ARG_FILENAME, &config->pidfile, "write the process id there",
-      "FILE" },
-    { "fsfreeze-hook", 'F', G_OPTION_FLAG_OPTIONAL_ARG, G_OPTION_ARG_CALLBACK,
-      (gpointer) hook_option, "run this hook around a freeze (default " DEFAULT_HOOK ")", "HOOK" },
-    { "statedir", 't', 0, G_OPTION_ARG_FILENAME, &config->statedir,
-      "where state that must survive a restart is kept (default " DEFAULT_STATEDIR ")", "DIR" },
-    { "verbose", 'v', 0, G_OPTION_ARG_NONE, &config->verbose, "log every command", NULL },
-    { "version", 'V', 0, G_OPTION_ARG_NONE, &config->version, "print the version and exit", NULL },
-    { "daemonize", 'd', 0, G_OPTION_ARG_NONE, &config->daemon, "go to the background", NULL },
-    { "daemon", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &config->daemon, NULL, NULL },
-    { "block-rpcs", 'b', 0, G_OPTION_ARG_STRING, &config->block,
-      "commands to refuse, by commas; 'help' lists all", "LIST" },
-    { "blacklist", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &o->old_block, NULL, NULL },
-    { "allow-rpcs", 'a', 0, G_OPTION_ARG_STRING, &config->allow,
-      "the only commands to accept, by commas; 'help' lists all", "LIST" },
-    { "profile", 0, 0, G_OPTION_ARG_STRING, &config->profile,
-      "monitor (queries), backup (and freezing) or full (default)", "NAME" },
-    { "config", 'c', 0, G_OPTION_ARG_FILENAME, &o->file,
-      "configuration file (default " DEFAULT_FILE ", else " QEMU_GA_FILE ")", "FILE" },
-    { "dump-conf", 'D', 0, G_OPTION_ARG_NONE, &config->dump,
-      "print the effective configuration and exit", NULL },
-    { "retry-path", 'r', 0, G_OPTION_ARG_NONE, &config->retry_path,
-      "wait for a path that is not there (always done; accepted for compatibility)", NULL },
-    { "root", 0, 0, G_OPTION_ARG_FILENAME, &config->root,
-      "read /proc, /sys and /etc below this directory (for tests)", "DIR" },
-    { NULL, 0, 0, 0, NULL, NULL, NULL },
-  };
-  g_autoptr (GOptionContext) context = g_option_context_new ("- guest agent of pvtools");
-  GOptionGroup *group = g_option_group_new ("agent", "", "", config, NULL);
+  int option;
 
-  g_option_group_add_entries (group, entries);
-  g_option_context_set_main_group (context, group);
-  if (!g_option_context_parse (context, &argc, &argv, error))
-    return FALSE;
-  if (argc > 1)
+  opterr = 0;
+  optind = 1;
+  while ((option = getopt_long (argc, argv, short_options, long_options, NULL)) != -1)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_UNKNOWN_OPTION,
-                   "unexpected argument '%s'", argv[1]);
-      return FALSE;
+      char **text = text_option (config, o, option);
+      gboolean *flag = flag_option (config, option);
+
+      if (text)
+        set_text (text, optarg ? optarg : DEFAULT_HOOK);
+      else if (flag)
+        *flag = TRUE;
+      else
+        return fail_option (error, "unknown option, or one whose value is missing,", argv[optind - 1]);
     }
-  return TRUE;
+  return optind == argc || fail_option (error, "unexpected argument", argv[optind]);
 }
 
 static gboolean
@@ -307,7 +400,7 @@ pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error)
   memset (config, 0, sizeof *config);
   config->channels = g_ptr_array_new_with_free_func (free_channel);
   ok = parse_options (config, &o, argc, argv, error)
-       && (config->version || (apply_file (config, &o, error) && apply_defaults (config, &o, error)));
+       && (config->version || config->help || (apply_file (config, &o, error) && apply_defaults (config, &o, error)));
   g_free (o.method);
   g_free (o.path);
   g_free (o.file);

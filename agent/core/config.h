@@ -39,6 +39,7 @@ typedef struct
   gboolean retry_path; /* accepted for qemu-ga's sake: we always retry */
   gboolean dump;       /* -D */
   gboolean version;    /* -V */
+  gboolean help;       /* -h */
 } PvtConfig;
 
 /* "virtio-serial" and so on. */
@@ -50,6 +51,9 @@ const char *pvt_method_name (PvtMethod method);
  * and keys are errors that name them.
  */
 gboolean pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error);
+
+/* What --help prints. */
+const char *pvt_config_help (void);
 
 void pvt_config_clear (PvtConfig *config);
 

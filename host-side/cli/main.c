@@ -246,6 +246,7 @@ main (int argc, char **argv)
   g_autofree char *help = summary ();
   g_autoptr (GError) error = NULL;
   const char *verb_name = "";
+  int code;
 
   setlocale (LC_ALL, "");
   g_option_context_add_main_entries (context, entries, NULL);
@@ -253,13 +254,14 @@ main (int argc, char **argv)
   /* Options of the verbs are the verbs'. */
   g_option_context_set_ignore_unknown_options (context, TRUE);
   if (!g_option_context_parse (context, &argc, &argv, &error))
-    return complain (&cli, verb_name, error);
-  if (o.version)
-    {
-      puts ("pvtools " PVT_VERSION);
-      return PVT_EXIT_OK;
-    }
-  if (run (&cli, &o, &verb_name, &argc, &argv, &error))
-    return fflush (stdout) == 0 ? PVT_EXIT_OK : PVT_EXIT_AGENT;
-  return complain (&cli, verb_name, error);
+    code = complain (&cli, verb_name, error);
+  else if (o.version)
+    code = puts ("pvtools " PVT_VERSION) < 0;
+  else if (run (&cli, &o, &verb_name, &argc, &argv, &error))
+    code = fflush (stdout) == 0 ? PVT_EXIT_OK : PVT_EXIT_AGENT;
+  else
+    code = complain (&cli, verb_name, error);
+  g_free (o.connect);
+  g_free (o.output);
+  return code;
 }

@@ -4,17 +4,21 @@
 
   bench.py --agent BUILD/agent/pvtools-agent --load BUILD/tests/bench/load
            [--peer /usr/sbin/qemu-ga] [--rounds N] [--json FILE] [--callgrind]
+           [--guest]
 
 For every query command both have: p50 and p99 of the answer time over a unix
 socket, rounds of both alternating so that a noisy machine is noisy for both,
 client and agent on one processor so that the time it takes to wake another,
 which is the machine's and not the agent's, is not in it;
 instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
-and after a 48 MB guest-file-read. Prints a table; ratios below 1 are ours.
+and after a 48 MB guest-file-read. With --guest also the answer times of both in
+micro guests side by side, over virtio-serial. Prints tables; ratios below 1 are
+ours.
 """
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -49,7 +53,37 @@ def request(name):
     return json.dumps(body)
 
 
-class Agent:
+class Asking:
+    """Somebody behind a unix socket."""
+
+    socket = None
+
+    def ask(self, name, timeout=60, **arguments):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout)
+            sock.connect(self.socket)
+            body = {"execute": name}
+            if arguments:
+                body["arguments"] = {key.replace("_", "-"): value
+                                     for key, value in arguments.items()}
+            sock.sendall(json.dumps(body).encode() + b"\n")
+            chunks = []
+            while not chunks or not chunks[-1].endswith(b"\n"):
+                chunk = sock.recv(1 << 20)
+                if not chunk:
+                    raise OSError("hung up")
+                chunks.append(chunk)
+            return json.loads(b"".join(chunks))
+
+
+class InGuest(Asking):
+    """An agent in a micro guest."""
+
+    def __init__(self, vm):
+        self.socket = str(vm.agent_socket)
+
+
+class Agent(Asking):
     """An agent of either kind on a unix socket of its own."""
 
     def __init__(self, binary, directory, wrapper=()):
@@ -71,23 +105,6 @@ class Agent:
             return "return" in self.ask("guest-ping")
         except OSError:
             return False
-
-    def ask(self, name, timeout=60, **arguments):
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(timeout)
-            sock.connect(self.socket)
-            body = {"execute": name}
-            if arguments:
-                body["arguments"] = {key.replace("_", "-"): value
-                                     for key, value in arguments.items()}
-            sock.sendall(json.dumps(body).encode() + b"\n")
-            chunks = []
-            while not chunks or not chunks[-1].endswith(b"\n"):
-                chunk = sock.recv(1 << 20)
-                if not chunk:
-                    raise OSError("hung up")
-                chunks.append(chunk)
-            return json.loads(b"".join(chunks))
 
     def memory(self):
         text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
@@ -188,6 +205,32 @@ def read_big(agent, directory):
         raise RuntimeError("short guest-file-read")
 
 
+def in_guests(options, binaries):
+    """Answer times over virtio-serial, both guests running at once."""
+    tree = pathlib.Path(__file__).resolve().parents[1]
+    sys.path[:0] = [str(tree / "guest"), str(tree / "support")]
+    import micro
+    from vm import VM
+
+    with contextlib.ExitStack() as stack:
+        agents = {}
+        for key, binary in binaries.items():
+            vm = stack.enter_context(VM(*micro.image(binary), smp="1", memory=256))
+            vm.wait_agent()
+            agents[key] = InGuest(vm)
+        return latencies(options, agents, common_commands(agents))
+
+
+def guest_table(result):
+    peer, ours = result["agents"]
+    lines = ["", f"| in a guest, over virtio-serial | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio |",
+             "|---|---:|---:|---:|"]
+    for name, row in result["guest"].items():
+        lines.append(f"| {name} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
+                     f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | {row[ours][0] / row[peer][0]:.2f} |")
+    return "\n".join(lines)
+
+
 def table(result):
     peer, ours = result["agents"]
     lines = [f"| command | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | "
@@ -231,6 +274,7 @@ def main():
     parser.add_argument("--count", type=int, default=500, help="requests a round")
     parser.add_argument("--idle", type=int, default=20, help="seconds to count wake-ups")
     parser.add_argument("--callgrind", action="store_true")
+    parser.add_argument("--guest", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-bench-"))
@@ -248,6 +292,9 @@ def main():
         result = {"agents": list(binaries), "latency": latency, "instructions": counts,
                   "figures": numbers}
         print(table(result))
+        if options.guest:
+            result["guest"] = in_guests(options, binaries)
+            print(guest_table(result))
         if options.json:
             options.json.write_text(json.dumps(result, indent=1) + "\n")
     finally:

@@ -185,6 +185,16 @@ def test_port_that_is_plugged_later():
         vm.wait_agent()
 
 
+def test_isa_serial_line():
+    with machine(port=False, append="pvt.method=isa-serial pvt.path=/dev/ttyS1",
+                 devices=["-device", "isa-serial,chardev=agent,index=1"]) as vm:
+        vm.wait_agent()
+        with vm.line() as line:
+            line.sync()
+            equal(line.ask("guest-get-host-name"), {"host-name": "micro"}, "host name")
+            check(len(line.ask("guest-info")["supported_commands"]) > 20, "a long reply")
+
+
 def wait_for_text(vm, text):
     deadline = time.monotonic() + 30
     while text not in vm.console.read_text(errors="replace"):
