@@ -70,12 +70,11 @@ host_listens (PvtPort *port)
 static gboolean
 device_is_dead (PvtPort *port)
 {
-  struct pollfd pfd = { .fd = pvt_channel_fd (port->channel), .events = POLLIN };
   char byte;
 
-  /* An unplugged port answers ENODEV; one whose host is away reads 0 bytes. */
-  return poll (&pfd, 1, 0) > 0 && (pfd.revents & (POLLERR | POLLNVAL))
-         && read (pfd.fd, &byte, 0) < 0;
+  /* poll(2) says the same of both: an unplugged port answers ENODEV, one whose
+   * host is away reads 0 bytes. */
+  return read (pvt_channel_fd (port->channel), &byte, 0) < 0 && errno == ENODEV;
 }
 
 static gboolean
@@ -98,7 +97,7 @@ port_changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
     {
       port->watch = 0;
       stop_watching (port);
-      g_clear_pointer (&port->channel, pvt_channel_free);
+      say_once (port, "the device was unplugged");
       open_device (port);
       return G_SOURCE_REMOVE;
     }

@@ -171,18 +171,18 @@ def test_bad_input_over_virtio_serial():
 
 
 def test_port_that_is_plugged_later():
-    with machine(port=False, append="pvt.path=/dev/vport1p1") as vm:
-        wait_for_text(vm, "cannot open /dev/vport1p1")
+    with machine(port=False, append="pvt.path=/dev/vport0p1") as vm:
+        wait_for_text(vm, "cannot open /dev/vport0p1")
         vm.monitor.command("device_add", driver="virtserialport", bus="vser.0", chardev="agent",
                            name="org.qemu.guest_agent.0", id="late", nr=1)
-        vm.wait_agent()
+        vm.wait_agent(40)
         # Unplugged and plugged again: the agent finds it again.
         vm.monitor.command("device_del", id="late")
         vm.monitor.wait_event("DEVICE_DELETED", 30)
         wait_for_text(vm, "unplugged")
         vm.monitor.command("device_add", driver="virtserialport", bus="vser.0", chardev="agent",
                            name="org.qemu.guest_agent.0", id="late2", nr=1)
-        vm.wait_agent()
+        vm.wait_agent(40)
 
 
 def test_isa_serial_line():
