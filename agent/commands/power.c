@@ -1,93 +1,80 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/core/call.h"
+#include "agent/core/log.h"
+#include "agent/platform/child.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* How long shutdown(8) may take to accept the order. */
+/* How long a program may take to accept the order. */
 #define ACCEPT_MS 10000
 
+/* A way to end the guest: with systemd shutdown(8) goes to logind, which asks
+ * inhibitors, tells the users and writes the message to the journal. Where
+ * there is no shutdown(8), as with busybox, init's own tools do it. */
 static const struct
 {
   const char *mode;
   const char *option; /* of shutdown(8) */
+  const char *plain;  /* the program that does just that */
 } modes[] = {
-  { "powerdown", "-P" },
-  { "halt", "-H" },
-  { "reboot", "-r" },
+  { "powerdown", "-P", "poweroff" },
+  { "halt", "-H", "halt" },
+  { "reboot", "-r", "reboot" },
 };
 
-static const char *
-find_option (const char *mode, GError **error)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
-    if (strcmp (mode, modes[i].mode) == 0)
-      return modes[i].option;
-  pvt_call_fail (error, "mode '%s' is unknown: powerdown, halt or reboot was expected", mode);
-  return NULL;
-}
-
-/* The child's side: nothing of the agent's may leak into init's tools. */
-static G_NORETURN void
-exec_shutdown (const char *option)
-{
-  char *const argv[] = { (char *) "shutdown", (char *) "-h", (char *) option, (char *) "+0",
-                         (char *) "hypervisor initiated shutdown", NULL };
-  char *const env[] = { (char *) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-  static const char *const paths[] = { "/sbin/shutdown", "/usr/sbin/shutdown" };
-  sigset_t none;
-
-  sigemptyset (&none);
-  sigprocmask (SIG_SETMASK, &none, NULL);
-  signal (SIGPIPE, SIG_DFL);
-  setsid ();
-  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
-    execve (paths[i], argv, env);
-  _exit (127);
-}
-
-/* Waits for the child with the call's patience; it is killed past it. */
 static gboolean
-await_child (PvtCall *call, pid_t pid, int *status, GError **error)
+have_program (const char *name)
 {
-  for (guint waited = 0; waited < ACCEPT_MS; waited += 10)
-    {
-      pid_t done = waitpid (pid, status, WNOHANG);
+  static const char *const places[] = { "/sbin/", "/usr/sbin/", "/bin/", "/usr/bin/" };
 
-      if (done == pid)
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++)
+    {
+      g_autofree char *path = g_strconcat (places[i], name, NULL);
+
+      if (access (path, X_OK) == 0)
         return TRUE;
-      if (done < 0)
-        return pvt_call_fail (error, "cannot wait for shutdown: %s", g_strerror (errno));
-      if (!pvt_call_sleep (call, 10, NULL))
-        break;
     }
-  kill (pid, SIGKILL);
-  waitpid (pid, status, 0);
-  return pvt_call_fail (error, "shutdown did not accept the order within %d ms", ACCEPT_MS);
+  return FALSE;
+}
+
+static gboolean
+order (PvtCall *call, const char *const *argv, GError **error)
+{
+  PvtChildSpec spec = { .argv = (char *const *) argv, .env = pvt_child_plain_env (), .directory = "/" };
+  g_autofree char *why = NULL;
+  PvtChildOutcome outcome;
+
+  if (!pvt_child_run (&spec, NULL, 0, ACCEPT_MS, call->cancelled, &outcome, error))
+    return FALSE;
+  if (pvt_child_succeeded (&outcome))
+    return TRUE;
+  why = pvt_child_describe (&outcome, ACCEPT_MS);
+  return pvt_call_fail (error, "%s %s", argv[0], why);
 }
 
 gboolean
 pvt_handle_guest_shutdown (PvtCall *call, const PvtGuestShutdownArgs *args, GError **error)
 {
-  const char *option = find_option (args->mode ? args->mode : "powerdown", error);
-  pid_t pid;
-  int status;
+  const char *mode = args->mode ? args->mode : "powerdown";
 
-  if (option == NULL)
-    return FALSE;
-  pid = fork ();
-  if (pid < 0)
-    return pvt_call_fail (error, "cannot fork: %s", g_strerror (errno));
-  if (pid == 0)
-    exec_shutdown (option);
-  if (!await_child (call, pid, &status, error))
-    return FALSE;
-  if (WIFEXITED (status) && WEXITSTATUS (status) == 127)
-    return pvt_call_fail (error, "there is no shutdown program in /sbin or /usr/sbin");
-  if (!WIFEXITED (status) || WEXITSTATUS (status) != 0)
-    return pvt_call_fail (error, "shutdown %s failed with status 0x%x", option, (guint) status);
-  return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      const char *const full[] = { "shutdown", "-h", modes[i].option, "+0",
+                                   "hypervisor initiated shutdown", NULL };
+      const char *const plain[] = { modes[i].plain, NULL };
+      g_autoptr (GError) first = NULL;
+
+      if (strcmp (mode, modes[i].mode) != 0)
+        continue;
+      pvt_log (PVT_LOG_INFO, "%s: the host asked for %s", call->channel, mode);
+      if (have_program ("shutdown") && order (call, full, &first))
+        return TRUE;
+      if (!have_program (modes[i].plain))
+        return pvt_call_fail (error, "%s", first ? first->message
+                                                 : "there is neither shutdown nor a program "
+                                                   "that does only that in /sbin or /usr/sbin");
+      return order (call, plain, error);
+    }
+  return pvt_call_fail (error, "mode '%s' is unknown: powerdown, halt or reboot was expected", mode);
 }

@@ -101,3 +101,12 @@ pvt_cpus_read (const PvtRoot *root, GError **error)
   close (dir);
   return cpus;
 }
+
+int
+pvt_cpu_switch (const PvtRoot *root, guint number, gboolean online)
+{
+  char path[64];
+
+  g_snprintf (path, sizeof path, "sys/devices/system/cpu/cpu%u/online", number);
+  return pvt_write_at (root->fd, path, online ? "1" : "0");
+}

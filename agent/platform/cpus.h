@@ -17,3 +17,6 @@ gboolean pvt_cpulist_parse (const char *text, gsize len, guint8 *bits);
 
 /* The CPUs that are present, by number; the caller unrefs the array of PvtCpu. */
 GArray *pvt_cpus_read (const PvtRoot *root, GError **error);
+
+/* Takes a CPU online or offline; -errno on failure. */
+int pvt_cpu_switch (const PvtRoot *root, guint number, gboolean online);

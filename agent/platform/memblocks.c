@@ -129,3 +129,20 @@ pvt_memblock_size (const PvtRoot *root, guint64 *size, GError **error)
                        "/" DIR_PATH "/block_size_bytes is not a number");
   return FALSE;
 }
+
+int
+pvt_memblock_switch (const PvtRoot *root, guint64 index, gboolean online)
+{
+  const char *wanted = online ? "online" : "offline";
+  char path[96], state[32];
+  gssize len;
+
+  g_snprintf (path, sizeof path, "sys/devices/system/memory/memory%" G_GUINT64_FORMAT "/state",
+              index);
+  len = pvt_read_at (root->fd, path, state, sizeof state);
+  if (len < 0)
+    return (int) len;
+  if (strcmp (state, wanted) == 0)
+    return 0;
+  return pvt_write_at (root->fd, path, wanted);
+}

@@ -16,3 +16,7 @@ GArray *pvt_memblocks_read (const PvtRoot *root, GError **error);
 
 /* Bytes in a block. */
 gboolean pvt_memblock_size (const PvtRoot *root, guint64 *size, GError **error);
+
+/* Takes a block online or offline; 0 when it is so already. -ENOENT: there is no
+ * such block, -EOPNOTSUPP: the kernel cannot, else -errno of the attempt. */
+int pvt_memblock_switch (const PvtRoot *root, guint64 index, gboolean online);

@@ -167,3 +167,16 @@ pvt_root_exists (const PvtRoot *root, const char *path)
 {
   return faccessat (root->fd, path, F_OK, 0) == 0;
 }
+
+int
+pvt_write_at (int dirfd, const char *path, const char *text)
+{
+  int fd = openat (dirfd, path, O_WRONLY | O_CLOEXEC), failed = 0;
+
+  if (fd < 0)
+    return -errno;
+  if (write (fd, text, strlen (text)) < 0)
+    failed = -errno;
+  close (fd);
+  return failed;
+}

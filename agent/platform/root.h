@@ -40,3 +40,6 @@ gboolean pvt_readlink_at (int dirfd, const char *path, char *buf, gsize size);
 int pvt_open_dir_at (int dirfd, const char *path);
 
 gboolean pvt_root_exists (const PvtRoot *root, const char *path);
+
+/* Writes a short text to a file that exists; -errno on failure. */
+int pvt_write_at (int dirfd, const char *path, const char *text);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/rtc.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S G_GINT64_CONSTANT (1000000000)
+
+/* How often the hardware clock is looked at while its next second is awaited. */
+#define LOOK_US 2000
+#define LOOKS 600
+
+static gboolean
+fail (GError **error, const char *what)
+{
+  int saved = errno;
+
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "%s: %s", what,
+               g_strerror (saved));
+  return FALSE;
+}
+
+gboolean
+pvt_clock_set (gint64 ns, GError **error)
+{
+  struct timespec time = { ns / NS_PER_S, ns % NS_PER_S };
+
+  return clock_settime (CLOCK_REALTIME, &time) == 0 || fail (error, "the clock cannot be set");
+}
+
+/* The third line of adjtime(5) says whether the hardware clock has local time. */
+static gboolean
+rtc_is_local (const PvtRoot *root)
+{
+  char text[256];
+
+  return pvt_read_at (root->fd, "etc/adjtime", text, sizeof text) > 0
+         && strstr (text, "LOCAL") != NULL;
+}
+
+static int
+open_rtc (const PvtRoot *root, GError **error)
+{
+  static const char *const names[] = { "dev/rtc", "dev/rtc0" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      int fd = openat (root->fd, names[i], O_RDONLY | O_CLOEXEC);
+
+      if (fd >= 0)
+        return fd;
+    }
+  fail (error, "the hardware clock /dev/rtc cannot be opened");
+  return -1;
+}
+
+gboolean
+pvt_rtc_write (const PvtRoot *root, GError **error)
+{
+  int fd = open_rtc (root, error);
+  struct rtc_time rtc = { 0 };
+  struct timespec now;
+  struct tm tm;
+  gboolean ok;
+
+  if (fd < 0)
+    return FALSE;
+  clock_gettime (CLOCK_REALTIME, &now);
+  if (rtc_is_local (root))
+    localtime_r (&now.tv_sec, &tm);
+  else
+    gmtime_r (&now.tv_sec, &tm);
+  rtc = (struct rtc_time){ tm.tm_sec,  tm.tm_min,  tm.tm_hour, tm.tm_mday, tm.tm_mon,
+                           tm.tm_year, tm.tm_wday, tm.tm_yday, tm.tm_isdst };
+  ok = ioctl (fd, RTC_SET_TIME, &rtc) == 0;
+  if (!ok)
+    fail (error, "the hardware clock cannot be set");
+  close (fd);
+  return ok;
+}
+
+static gboolean
+read_rtc (int fd, struct rtc_time *rtc, GError **error)
+{
+  return ioctl (fd, RTC_RD_TIME, rtc) == 0 || fail (error, "the hardware clock cannot be read");
+}
+
+static gint64
+to_seconds (const struct rtc_time *rtc, gboolean local)
+{
+  struct tm tm = { .tm_sec = rtc->tm_sec,   .tm_min = rtc->tm_min,   .tm_hour = rtc->tm_hour,
+                   .tm_mday = rtc->tm_mday, .tm_mon = rtc->tm_mon,   .tm_year = rtc->tm_year,
+                   .tm_isdst = -1 };
+
+  return local ? mktime (&tm) : timegm (&tm);
+}
+
+gboolean
+pvt_rtc_read (const PvtRoot *root, gint64 *ns, GError **error)
+{
+  int fd = open_rtc (root, error);
+  struct rtc_time first, now;
+  gboolean ok;
+
+  if (fd < 0)
+    return FALSE;
+  ok = read_rtc (fd, &first, error);
+  now = first;
+  for (guint i = 0; ok && i < LOOKS && now.tm_sec == first.tm_sec; i++)
+    {
+      g_usleep (LOOK_US);
+      ok = read_rtc (fd, &now, error);
+    }
+  close (fd);
+  if (ok)
+    *ns = to_seconds (&now, rtc_is_local (root)) * NS_PER_S;
+  return ok;
+}
