@@ -4,6 +4,7 @@
 #include "core/daemon.h"
 #include "core/log.h"
 #include "core/server.h"
+#include "guardian/freezer.h"
 #include "pvt-handlers.h"
 
 #include <stdio.h>
@@ -54,6 +55,8 @@ main (int argc, char **argv)
     puts ("pvtools-agent " PVT_VERSION);
   else if (is_help (config.block) || is_help (config.allow))
     list_commands ();
+  else if (config.aftermath)
+    ok = pvt_log_init (NULL, FALSE, &error) && pvt_freezer_aftermath (&config, &error);
   else if (config.dump)
     {
       g_autofree char *text = pvt_config_dump (&config);

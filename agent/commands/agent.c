@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Commands about the conversation itself. */
 #include "agent/core/call.h"
+#include "agent/core/gate.h"
 #include "agent/core/policy.h"
 
 gboolean
@@ -33,7 +34,7 @@ describe (guint index)
   PvtGuestAgentCommandInfo *entry = pvt_guest_agent_command_info_new ();
 
   entry->name = g_strdup (info->name);
-  entry->enabled = pvt_policy_allows (index);
+  entry->enabled = pvt_policy_allows (index) && (info->frozen || !pvt_gate_is_closed ());
   entry->success_response = info->success_response;
   return entry;
 }

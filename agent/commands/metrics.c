@@ -2,6 +2,7 @@
 /* How busy and how full the guest is. */
 #include "agent/core/call.h"
 #include "agent/core/dispatch.h"
+#include "agent/core/gate.h"
 #include "agent/core/server.h"
 #include "agent/platform/diskstats.h"
 #include "agent/platform/meminfo.h"
@@ -496,6 +497,7 @@ pvt_handle_get_status (PvtCall *call G_GNUC_UNUSED, PvtAgentStatus **result,
   for (guint i = 0; i < endpoints->len; i++)
     g_ptr_array_add (status->channels, channel_status (endpoints->pdata[i]));
   status->hung_mounts = pvt_statfs_hung ();
+  status->frozen = pvt_gate_is_closed ();
   *result = status;
   return TRUE;
 }

@@ -14,7 +14,7 @@ pvt_call_root (PvtCall *call G_GNUC_UNUSED)
 gboolean
 pvt_call_cancelled (PvtCall *call)
 {
-  return call->cancelled && g_atomic_int_get (call->cancelled);
+  return call->cancelled && g_atomic_int_get (call->cancelled) == 1;
 }
 
 gboolean

@@ -12,7 +12,8 @@ struct _PvtCall
   const char *channel;      /* the channel's name, for the log */
   gboolean delimit;         /* the reply is preceded by 0xFF */
   gint64 deadline;          /* g_get_monotonic_time() at which nobody waits any more */
-  gint *cancelled;          /* set once the caller has given up; NULL on the main loop */
+  gint *cancelled;          /* NULL on the main loop; else 0, 1 once the caller has given up, 2
+                             * once the handler has put that out of question, from 0 only */
 };
 
 /* Where the readers look: "/" or the tests' fake root. */

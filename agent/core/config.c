@@ -8,6 +8,12 @@
 #define QEMU_GA_FILE "/etc/qemu/qemu-ga.conf"
 #define DEFAULT_STATEDIR "/run/pvtools"
 #define DEFAULT_HOOK "/etc/qemu/fsfreeze-hook"
+#define DEFAULT_HOOKS_DIR "/etc/pvtools/hooks.d"
+
+/* Seconds; long enough for every snapshot that is one, see agent/guardian. */
+#define DEFAULT_FREEZE_DEADLINE 300
+#define DEFAULT_HOOK_TIMEOUT 30
+#define MAX_SECONDS 86400
 
 static const char *const method_names[] = {
   "virtio-serial",
@@ -85,7 +91,25 @@ typedef struct
   const char *key;
   char **text;
   gboolean *flag;
+  guint *number;
 } FileKey;
+
+/* 0 to MAX_SECONDS; what a key that is not there leaves is its default. */
+static gboolean
+take_number (GKeyFile *file, const FileKey *key, GError **error)
+{
+  g_autofree char *text = g_key_file_get_string (file, "general", key->key, NULL);
+  guint64 value;
+
+  if (!g_ascii_string_to_unsigned (text, 10, 0, MAX_SECONDS, &value, NULL))
+    {
+      g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
+                   "'%s' of key '%s' is not a number of 0 to %d", text, key->key, MAX_SECONDS);
+      return FALSE;
+    }
+  *key->number = (guint) value;
+  return TRUE;
+}
 
 static gboolean
 take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GError **error)
@@ -103,6 +127,8 @@ take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GE
             *keys[i].text = g_key_file_get_string (file, "general", key, NULL);
           return TRUE;
         }
+      if (keys[i].number)
+        return take_number (file, &keys[i], error);
       on = g_key_file_get_boolean (file, "general", key, &bad);
       if (bad)
         {
@@ -112,7 +138,8 @@ take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GE
                        "'%s' of key '%s' is neither true nor false", value, key);
           return FALSE;
         }
-      *keys[i].flag |= on;
+      /* Only this one is on unless it is told otherwise. */
+      *keys[i].flag = strcmp (key, "hooks-required") == 0 ? on : *keys[i].flag | on;
       return TRUE;
     }
   g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
@@ -206,6 +233,7 @@ enum
   OPT_PROFILE = 256,
   OPT_ROOT,
   OPT_BLACKLIST,
+  OPT_AFTERMATH,
 };
 
 /* getopt_long(3), not GOption: -F/path and -b? with the value attached are what
@@ -232,6 +260,7 @@ static const struct option long_options[] = {
   { "help", no_argument, NULL, 'h' },
   { "profile", required_argument, NULL, OPT_PROFILE },
   { "root", required_argument, NULL, OPT_ROOT },
+  { "after-freeze", no_argument, NULL, OPT_AFTERMATH }, /* see agent/guardian */
   { NULL, 0, NULL, 0 },
 };
 
@@ -319,6 +348,8 @@ flag_option (PvtConfig *config, int option)
       return &config->retry_path;
     case 'h':
       return &config->help;
+    case OPT_AFTERMATH:
+      return &config->aftermath;
     default:
       return NULL;
     }
@@ -359,19 +390,23 @@ apply_file (PvtConfig *config, Options *o, GError **error)
 {
   g_autoptr (GKeyFile) file = read_file (o->file, error);
   FileKey keys[] = {
-    { "method", &o->method, NULL },
-    { "path", &o->path, NULL },
-    { "logfile", &config->logfile, NULL },
-    { "pidfile", &config->pidfile, NULL },
-    { "statedir", &config->statedir, NULL },
-    { "fsfreeze-hook", &config->fsfreeze_hook, NULL },
-    { "block-rpcs", &config->block, NULL },
-    { "blacklist", &o->old_block, NULL },
-    { "allow-rpcs", &config->allow, NULL },
-    { "profile", &config->profile, NULL },
-    { "daemon", NULL, &config->daemon },
-    { "verbose", NULL, &config->verbose },
-    { "retry-path", NULL, &config->retry_path },
+    { "method", &o->method, NULL, NULL },
+    { "path", &o->path, NULL, NULL },
+    { "logfile", &config->logfile, NULL, NULL },
+    { "pidfile", &config->pidfile, NULL, NULL },
+    { "statedir", &config->statedir, NULL, NULL },
+    { "fsfreeze-hook", &config->fsfreeze_hook, NULL, NULL },
+    { "block-rpcs", &config->block, NULL, NULL },
+    { "blacklist", &o->old_block, NULL, NULL },
+    { "allow-rpcs", &config->allow, NULL, NULL },
+    { "profile", &config->profile, NULL, NULL },
+    { "daemon", NULL, &config->daemon, NULL },
+    { "verbose", NULL, &config->verbose, NULL },
+    { "retry-path", NULL, &config->retry_path, NULL },
+    { "hooks-dir", &config->hooks_dir, NULL, NULL },
+    { "hooks-required", NULL, &config->hooks_required, NULL },
+    { "hook-timeout", NULL, NULL, &config->hook_timeout },
+    { "freeze-deadline", NULL, NULL, &config->freeze_deadline },
   };
 
   return file && load_general (file, keys, G_N_ELEMENTS (keys), error)
@@ -386,6 +421,7 @@ apply_defaults (PvtConfig *config, Options *o, GError **error)
   set_default (&config->statedir, DEFAULT_STATEDIR);
   set_default (&config->profile, "full");
   set_default (&config->root, "/");
+  set_default (&config->hooks_dir, DEFAULT_HOOKS_DIR);
   if (config->channels->len == 0 || o->method || o->path)
     return add_channel (config, "general", o->method, o->path, error);
   return TRUE;
@@ -399,8 +435,12 @@ pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error)
 
   memset (config, 0, sizeof *config);
   config->channels = g_ptr_array_new_with_free_func (free_channel);
+  config->freeze_deadline = DEFAULT_FREEZE_DEADLINE;
+  config->hook_timeout = DEFAULT_HOOK_TIMEOUT;
+  config->hooks_required = TRUE;
   ok = parse_options (config, &o, argc, argv, error)
-       && (config->version || config->help || (apply_file (config, &o, error) && apply_defaults (config, &o, error)));
+       && (config->version || config->help || config->aftermath || apply_file (config, &o, error))
+       && apply_defaults (config, &o, error);
   g_free (o.method);
   g_free (o.path);
   g_free (o.file);
@@ -421,6 +461,7 @@ pvt_config_clear (PvtConfig *config)
   g_free (config->logfile);
   g_free (config->pidfile);
   g_free (config->fsfreeze_hook);
+  g_free (config->hooks_dir);
   g_free (config->root);
   memset (config, 0, sizeof *config);
 }
@@ -457,5 +498,9 @@ pvt_config_dump (const PvtConfig *config)
   dump_text (file, "block-rpcs", config->block);
   dump_text (file, "allow-rpcs", config->allow);
   dump_text (file, "profile", config->profile);
+  dump_text (file, "hooks-dir", config->hooks_dir);
+  g_key_file_set_boolean (file, "general", "hooks-required", config->hooks_required);
+  g_key_file_set_uint64 (file, "general", "hook-timeout", config->hook_timeout);
+  g_key_file_set_uint64 (file, "general", "freeze-deadline", config->freeze_deadline);
   return g_key_file_to_data (file, NULL, NULL);
 }

@@ -33,6 +33,11 @@ typedef struct
   char *logfile;
   char *pidfile;
   char *fsfreeze_hook; /* NULL: no hook */
+  char *hooks_dir;     /* hooks of our own; a directory that may be absent */
+  guint freeze_deadline; /* s until a freeze ends by itself; 0: never */
+  guint hook_timeout;    /* s */
+  gboolean hooks_required; /* one that fails fails the freeze */
+  gboolean aftermath;    /* run the thaw hooks of a dead agent and exit */
   char *root;          /* where /proc and /sys are read; "/" but in tests */
   gboolean daemon;
   gboolean verbose;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dispatch.h"
 
+#include "gate.h"
 #include "log.h"
 #include "policy.h"
 #include "protocol/codec/decode.h"
@@ -63,6 +64,12 @@ find_allowed (const char *name, GError **error)
     {
       g_set_error (error, PVT_AGENT_ERROR, PVT_AGENT_ERROR_COMMAND_NOT_FOUND,
                    "Command %s has been disabled: the command is not allowed", name);
+      return NULL;
+    }
+  else if (!command->info->frozen && pvt_gate_is_closed ())
+    {
+      g_set_error (error, PVT_AGENT_ERROR, PVT_AGENT_ERROR_COMMAND_NOT_FOUND,
+                   "Command %s has been disabled: the agent is in frozen state", name);
       return NULL;
     }
   return command;

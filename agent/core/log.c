@@ -4,14 +4,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_LINE 1024
 
+/* What is kept while the log is held. */
+#define HELD_SIZE (64 * 1024)
+
 static int log_fd = STDERR_FILENO;
 static PvtLogLevel max_level = PVT_LOG_INFO;
 static gboolean to_journal;
+
+static struct
+{
+  GMutex lock;
+  gboolean on;
+  gsize len;
+  guint lost;
+  char text[HELD_SIZE];
+} held;
 
 gboolean
 pvt_log_init (const char *logfile, gboolean verbose, GError **error)
@@ -54,6 +67,29 @@ put_prefix (char *line, gsize size, PvtLogLevel level)
                      now.tv_nsec / 1000000);
 }
 
+static void
+write_out (const char *text, gsize len)
+{
+  if (len && write (log_fd, text, len) < 0)
+    return; /* nowhere to say so */
+}
+
+static void
+put_line (const char *line, gsize len)
+{
+  g_mutex_lock (&held.lock);
+  if (!held.on)
+    write_out (line, len);
+  else if (len > HELD_SIZE - held.len)
+    held.lost++;
+  else
+    {
+      memcpy (held.text + held.len, line, len);
+      held.len += len;
+    }
+  g_mutex_unlock (&held.lock);
+}
+
 void
 pvt_log (PvtLogLevel level, const char *format, ...)
 {
@@ -73,6 +109,28 @@ pvt_log (PvtLogLevel level, const char *format, ...)
     if ((guchar) line[i] < 0x20)
       line[i] = '?';
   line[len++] = '\n';
-  if (write (log_fd, line, len) < 0)
-    return; /* nowhere to say so */
+  put_line (line, len);
+}
+
+void
+pvt_log_hold (void)
+{
+  g_mutex_lock (&held.lock);
+  held.on = TRUE;
+  g_mutex_unlock (&held.lock);
+}
+
+void
+pvt_log_release (void)
+{
+  guint lost;
+
+  g_mutex_lock (&held.lock);
+  held.on = FALSE;
+  write_out (held.text, held.len);
+  lost = held.lost;
+  held.len = held.lost = 0;
+  g_mutex_unlock (&held.lock);
+  if (lost)
+    pvt_log (PVT_LOG_WARNING, "%u lines of the log were lost while it was held", lost);
 }

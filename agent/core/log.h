@@ -20,4 +20,11 @@ gboolean pvt_log_init (const char *logfile, gboolean verbose, GError **error);
 
 gboolean pvt_log_enabled (PvtLogLevel level);
 
+/*
+ * While filesystems are frozen the log goes to memory: the journal's disk may be
+ * one of them. What does not fit is counted. Releasing writes all of it.
+ */
+void pvt_log_hold (void);
+void pvt_log_release (void);
+
 void pvt_log (PvtLogLevel level, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
 
+#include "agent/guardian/freezer.h"
 #include "log.h"
 #include "notify.h"
 #include "policy.h"
@@ -103,6 +104,7 @@ pvt_server_run (const PvtConfig *config, GError **error)
   signal (SIGPIPE, SIG_IGN);
   g_unix_signal_add (SIGTERM, stop, NULL);
   g_unix_signal_add (SIGINT, stop, NULL);
+  pvt_freezer_init (config, server.root);
   ok = set_policy (error) && open_channels (error);
   if (ok)
     {
@@ -112,6 +114,7 @@ pvt_server_run (const PvtConfig *config, GError **error)
       g_main_loop_run (server.loop);
       pvt_notify ("STOPPING=1");
     }
+  pvt_freezer_finish ();
   g_ptr_array_unref (server.endpoints);
   g_main_loop_unref (server.loop);
   g_clear_pointer (&server.root, pvt_root_free);

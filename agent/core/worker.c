@@ -50,7 +50,6 @@ answer (PvtJob *job, const GError *error)
 {
   PvtJobDone done = job->done;
 
-  g_atomic_int_set (&job->cancelled, TRUE);
   g_clear_handle_id (&job->timer, g_source_remove);
   job->done = NULL;
   if (done)
@@ -77,7 +76,9 @@ out_of_time (gpointer data)
                      job->call.command->info->name, job->call.command->info->budget_ms);
 
   job->timer = 0;
-  answer (job, error);
+  /* A handler that is past giving up answers in a moment. */
+  if (g_atomic_int_compare_and_exchange (&job->cancelled, 0, 1))
+    answer (job, error);
   return G_SOURCE_REMOVE;
 }
 
@@ -118,6 +119,6 @@ void
 pvt_job_abandon (PvtJob *job)
 {
   job->done = NULL;
-  g_atomic_int_set (&job->cancelled, TRUE);
+  g_atomic_int_compare_and_exchange (&job->cancelled, 0, 1);
   g_clear_handle_id (&job->timer, g_source_remove);
 }

@@ -89,10 +89,10 @@ has_ro (PvtText options)
 static PvtMount *
 parse_line (PvtText line)
 {
-  PvtText id, parent, device, root, mountpoint, options, word, type, source, super;
+  PvtText parent, device, root, mountpoint, options, word, type, source, super;
   PvtMount found = { 0 };
 
-  if (!pvt_text_word (&line, &id) || !pvt_text_word (&line, &parent)
+  if (!pvt_text_u64 (&line, &found.id) || !pvt_text_word (&line, &parent)
       || !pvt_text_word (&line, &device) || !pvt_text_word (&line, &root)
       || !pvt_text_word (&line, &mountpoint) || !pvt_text_word (&line, &options)
       || !parse_device (device, &found))
@@ -114,7 +114,8 @@ parse_line (PvtText line)
   found.mountpoint = unescape (mountpoint);
   found.type = unescape (type);
   found.source = unescape (source);
-  found.read_only = has_ro (options) || has_ro (super);
+  found.super_read_only = has_ro (super);
+  found.read_only = found.super_read_only || has_ro (options);
   return g_memdup2 (&found, sizeof found);
 }
 

@@ -6,12 +6,14 @@
 
 typedef struct
 {
-  guint major, minor;
+  guint64 id; /* unique among the mounts that exist */
+  guint major, minor; /* of the superblock */
   char *root; /* which part of the file system is mounted */
   char *mountpoint;
   char *type;
   char *source;
-  gboolean read_only;
+  gboolean read_only;       /* the mount or all of the filesystem */
+  gboolean super_read_only; /* all of the filesystem */
 } PvtMount;
 
 /* Appends a PvtMount for each line; octal escapes are undone. */

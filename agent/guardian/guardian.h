@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The guardian: a forked helper that ends a freeze when nobody else does.
+ *
+ * It is started before the first filesystem is frozen, with a descriptor of
+ * each. It thaws them when the deadline has passed (CLOCK_BOOTTIME, so that
+ * neither a step of the clock nor a suspend prolongs a freeze), when the agent
+ * has died, and on SIGTERM. Its memory is locked and it writes nothing, so that
+ * it needs nothing of a filesystem that is frozen.
+ *
+ * Agent and guardian share a page of states, one a filesystem. Whoever takes a
+ * state from FROZEN to THAWED thaws it. An ioctl that is under way when the
+ * guardian has to act is waited for: a filesystem that the agent froze too late
+ * is thawed by it, or by the guardian when the agent is dead.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+typedef struct _PvtGuardian PvtGuardian;
+
+/* Why a freeze ended. */
+typedef enum
+{
+  PVT_FREEZE_END_NONE,     /* it has not */
+  PVT_FREEZE_END_HOST,     /* the host asked */
+  PVT_FREEZE_END_DEADLINE, /* automatic, as are all that follow */
+  PVT_FREEZE_END_AGENT_DIED,
+  PVT_FREEZE_END_AGENT_STOPPED,
+  PVT_FREEZE_END_GUARDIAN_DIED,
+  PVT_FREEZE_END_ASKED_BY_SIGNAL, /* SIGTERM to the guardian */
+} PvtFreezeEnd;
+
+/* What the guardian becomes once it has thawed for a dead agent. */
+typedef struct
+{
+  char *const *argv; /* of the agent's own program; it runs the thaw hooks */
+  int lock_fd;       /* stays open until that has ended */
+} PvtGuardianAftermath;
+
+/* Now, on the clock of deadlines: ns. */
+gint64 pvt_boottime (void);
+
+/*
+ * Starts a guardian of the @n open filesystems @fds, which stay the caller's.
+ * @deadline: pvt_boottime() at which it thaws; 0: never. NULL with @error when
+ * it could not be started.
+ */
+PvtGuardian *pvt_guardian_start (const int *fds, guint n, gint64 deadline,
+                                 const PvtGuardianAftermath *aftermath, GError **error);
+
+/*
+ * Freezes filesystem @index. 0, or -errno of FIFREEZE; -ECANCELED when the
+ * guardian has ended this freeze, in which case nothing stays frozen.
+ */
+int pvt_guardian_freeze (PvtGuardian *guardian, guint index);
+
+/* Thaws filesystem @index if it is frozen by us: 1 when it was, 0 when not,
+ * -errno of FITHAW; -EINVAL: somebody else had thawed it. */
+int pvt_guardian_thaw (PvtGuardian *guardian, guint index);
+
+/* Sets another deadline. FALSE when the guardian is gone. */
+gboolean pvt_guardian_renew (PvtGuardian *guardian, gint64 deadline);
+
+/* Readable, or hung up, once the guardian has ended by itself. */
+int pvt_guardian_fd (const PvtGuardian *guardian);
+
+/* Makes a freeze that is under way in another thread fail. */
+void pvt_guardian_abort (PvtGuardian *guardian);
+
+/* What ended it, and when (pvt_boottime()); END_GUARDIAN_DIED when it was killed. */
+PvtFreezeEnd pvt_guardian_end (PvtGuardian *guardian, gint64 *when);
+
+/* Tells it that all is done, waits for its end and frees. */
+void pvt_guardian_free (PvtGuardian *guardian);
