@@ -329,7 +329,7 @@ class Mariadb:
         return int(self.sql(f"SELECT COUNT(*) FROM d.{table}"))
 
     def writer(self, table="t"):
-        return Session(self, f"INSERT INTO d.{table} VALUES (1) -- writer")
+        return Session(self, f"INSERT INTO d.{table} VALUES (1)")
 
     def waits(self, pattern):
         return self.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting%'"
@@ -370,7 +370,7 @@ def hold_and_release(server, env):
     before = server.count()
     succeeds(hook("mariadb", "freeze", **env), "freeze")
     with server.writer() as writer, server.writer("plain") as plain:
-        until(lambda: server.waits("%d.t %writer") and server.waits("%d.plain %writer"), "the writers wait")
+        until(lambda: server.waits("INSERT INTO d.t %") and server.waits("INSERT INTO d.plain %"), "the writers wait")
         equal(server.count(), before, "rows while frozen")
         check(writer.running() and plain.running(), "a writer went on while frozen")
         check(server.holder(), "no holder on record")
@@ -446,7 +446,7 @@ def test_mariadb_deadline():
         env = dict(server.env, PVT_FREEZE_DEADLINE="3")
         succeeds(hook("mariadb", "freeze", **env), "freeze")
         with server.writer() as writer:
-            until(lambda: server.waits("%writer"), "the writer waits")
+            until(lambda: server.waits("INSERT INTO d.t %"), "the writer waits")
             writer.ends()
         check(time.monotonic() - began >= 3, "the lock did not last until the deadline")
         until(lambda: server.holder() is None, "the holder ends")
