@@ -174,7 +174,7 @@ edit (char *const *old, char *const *add, char *const *remove, gboolean reset)
     if (*old[i] && !has_line (remove, old[i]))
       g_string_append_printf (text, "%s\n", old[i]);
   for (gsize i = 0; add && add[i]; i++)
-    if (reset || !has_line (old, add[i]))
+    if (*add[i] && (reset || !has_line (old, add[i])))
       g_string_append_printf (text, "%s\n", add[i]);
   return g_string_free (text, FALSE);
 }
@@ -201,11 +201,12 @@ write_new (const Home *home, const char *text, GError **error)
   return ok;
 }
 
+/* virsh sends the empty line at the end of a file, too: it is no key, and no error. */
 static gboolean
 check_keys (char *const *keys, GError **error)
 {
   for (gsize i = 0; keys && keys[i]; i++)
-    if (!is_key (keys[i]) || strpbrk (keys[i], "\n\r"))
+    if (*keys[i] == '#' || strpbrk (keys[i], "\n\r"))
       {
         g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
                      "key %" G_GSIZE_FORMAT " is not one line of an OpenSSH public key", i + 1);

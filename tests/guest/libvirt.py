@@ -13,12 +13,13 @@ from vm import MAC
 
 XML = """<domain type='{kind}'>
   <name>{name}</name><uuid>{uuid}</uuid>
-  <memory unit='MiB'>512</memory><vcpu>2</vcpu>
+  <memory unit='MiB'>{memory}</memory><vcpu>2</vcpu>
   <os><type arch='x86_64' machine='q35'>hvm</type>
     <kernel>{kernel}</kernel><initrd>{initrd}</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 pvt.mount</cmdline></os>
+    <cmdline>console=ttyS0 quiet panic=-1 {append}</cmdline></os>
   <features><acpi/></features>
   <cpu mode='maximum'/>
+  <pm><suspend-to-mem enabled='yes'/><suspend-to-disk enabled='yes'/></pm>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>
   <devices>
     <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{disk}'/>
@@ -42,13 +43,21 @@ def answers():
 class Libvirt:
     """Starts the daemons unless they run, defines and starts a domain; ends what it began."""
 
-    def __init__(self, kernel, initrd):
+    def __init__(self, kernel, initrd, disk=None):
         # Readable by the user that QEMU runs as.
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-virt-", dir="/var/lib/libvirt/images"))
         self.directory.chmod(0o755)
         self.name = f"pvt-{os.getpid()}"
         self.daemons = []
         self.images = [shutil.copy(path, self.directory) for path in (kernel, initrd)]
+        self.disk = self.directory / "disk.img"
+        if disk:
+            run("cp", "--sparse=always", str(disk), str(self.disk))
+        else:
+            with self.disk.open("wb") as file:
+                file.truncate(64 << 20)
+        self.append = "root=/dev/vda rw" if disk else "pvt.mount"
+        self.memory = 1024 if disk else 512
 
     def __enter__(self):
         try:
@@ -77,13 +86,11 @@ class Libvirt:
             time.sleep(0.3)
 
     def _start_domain(self):
-        disk = self.directory / "disk.img"
-        with disk.open("wb") as file:
-            file.truncate(64 << 20)
         self.console = self.directory / "console.log"
         xml = self.directory / "domain.xml"
         xml.write_text(XML.format(kind="qemu", name=self.name, uuid=uuid.uuid4(),
-                                  kernel=self.images[0], initrd=self.images[1], disk=disk,
+                                  kernel=self.images[0], initrd=self.images[1], disk=self.disk, append=self.append,
+                                  memory=self.memory,
                                   console=self.console, mac=MAC))
         for path in self.directory.iterdir():
             path.chmod(0o666)
