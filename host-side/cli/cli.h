@@ -14,6 +14,14 @@ typedef enum
   PVT_EXIT_TIMEOUT = 4,
   PVT_EXIT_PROTOCOL = 5,    /* the guest does not speak the protocol */
   PVT_EXIT_UNSUPPORTED = 6, /* this agent cannot do that */
+  /* quiesce and snapshot */
+  PVT_EXIT_NOT_CONSISTENT = 10, /* a guest thawed by itself */
+  PVT_EXIT_NOT_FROZEN = 11,     /* done without a freeze */
+  PVT_EXIT_FREEZE_FAILED = 12,
+  PVT_EXIT_WORK_FAILED = 13,
+  PVT_EXIT_STUCK = 14, /* not thawed */
+  PVT_EXIT_INTERRUPTED = 15,
+  PVT_EXIT_UNPROVEN = 16,
 } PvtExit;
 
 typedef struct
@@ -24,6 +32,8 @@ typedef struct
   gboolean bytes; /* plain numbers instead of KiB, MiB, ... */
   int timeout_ms;
   PvtClient *client; /* NULL for verbs that connect themselves */
+  char **command;    /* what stood behind "--"; NULL: nothing did */
+  PvtExit exit_code; /* a verb's own; counts in place of the error's */
 } PvtCli;
 
 typedef struct
@@ -49,7 +59,17 @@ typedef enum
 /* FALSE with a usage error when there are words left over. */
 gboolean pvt_cli_no_words (int argc, char **argv, GError **error);
 
+/* Takes a verb's own options out of its words; the rest, to be freed with
+ * g_strfreev(), or NULL with an error. */
+char **pvt_cli_words (const GOptionEntry *entries, int argc, char **argv, GError **error);
+
+/* FALSE with a usage error unless @value is 1 to 86400, or 0 for an option that
+ * may be absent. */
+gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absent_is_fine,
+                                GError **error);
+
 /* The verbs. */
 extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
-    pvt_verb_disks, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_wait, pvt_verb_shutdown,
-    pvt_verb_reboot;
+    pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_wait,
+    pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status,
+    pvt_verb_quiesce, pvt_verb_snapshot;

@@ -10,10 +10,27 @@
 
 G_DEFINE_QUARK (pvt-cli-error-quark, pvt_cli_error)
 
-static const PvtVerb *const verbs[]
-    = { &pvt_verb_ping,  &pvt_verb_info,  &pvt_verb_ip,   &pvt_verb_stat,
-        &pvt_verb_df,    &pvt_verb_disks, &pvt_verb_net,  &pvt_verb_users,
-        &pvt_verb_raw,   &pvt_verb_wait,  &pvt_verb_shutdown, &pvt_verb_reboot };
+/* In the order of the help. */
+static const PvtVerb *const verbs[] = {
+  &pvt_verb_ping,
+  &pvt_verb_info,
+  &pvt_verb_ip,
+  &pvt_verb_stat,
+  &pvt_verb_df,
+  &pvt_verb_disks,
+  &pvt_verb_disk_grow,
+  &pvt_verb_net,
+  &pvt_verb_users,
+  &pvt_verb_status,
+  &pvt_verb_wait,
+  &pvt_verb_freeze,
+  &pvt_verb_thaw,
+  &pvt_verb_quiesce,
+  &pvt_verb_snapshot,
+  &pvt_verb_shutdown,
+  &pvt_verb_reboot,
+  &pvt_verb_raw,
+};
 
 static const char summary_head[]
     = "GUEST is the address of a guest's agent channel:\n"
@@ -28,12 +45,52 @@ static const char summary_tail[]
     = "\nExit codes:\n"
       "  0 done   1 the agent answered an error   2 wrong usage\n"
       "  3 no connection   4 timed out   5 the guest breaks the protocol\n"
-      "  6 this agent cannot do that\n\n"
+      "  6 this agent cannot do that\n"
+      " of quiesce and snapshot besides:\n"
+      "  0 done, and proven to lie inside the freeze of every guest\n"
+      "  10 done, but a guest thawed by itself meanwhile: not consistent\n"
+      "  11 done without a freeze (--prefer)\n"
+      "  12 a guest refused the freeze, nothing was done\n"
+      "  13 the command or the snapshot failed\n"
+      "  14 a guest could not be thawed from here\n"
+      "  15 interrupted, all are thawed\n"
+      "  16 done, but this agent cannot prove that it stayed frozen\n\n"
       "Examples:\n"
       "  pvtools info unix:/run/vm/agent.sock\n"
       "  pvtools df -o json libvirt:db1\n"
       "  pvtools wait qemu:/run/vm/qmp.sock --for ip --timeout 120\n"
       "  pvtools raw unix:/run/vm/agent.sock guest-get-osinfo\n";
+
+char **
+pvt_cli_words (const GOptionEntry *entries, int argc, char **argv, GError **error)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  /* The parser takes a program's name first. */
+  char **words = g_new0 (char *, (gsize) argc + 2);
+
+  words[0] = g_strdup ("pvtools");
+  for (int i = 0; i < argc; i++)
+    words[i + 1] = g_strdup (argv[i]);
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_help_enabled (context, FALSE);
+  if (!g_option_context_parse_strv (context, &words, error))
+    {
+      g_strfreev (words);
+      return NULL;
+    }
+  g_free (words[0]);
+  memmove (words, words + 1, sizeof *words * g_strv_length (words + 1) + sizeof *words);
+  return words;
+}
+
+gboolean
+pvt_cli_check_seconds (const char *option, double value, gboolean absent_is_fine, GError **error)
+{
+  if (isfinite (value) && ((absent_is_fine && value == 0) || (value >= 1 && value <= 86400)))
+    return TRUE;
+  g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "%s takes 1 to 86400 seconds", option);
+  return FALSE;
+}
 
 gboolean
 pvt_cli_no_words (int argc, char **argv, GError **error)
@@ -110,6 +167,13 @@ advice (PvtExit code)
     case PVT_EXIT_OK:
     case PVT_EXIT_AGENT:
     case PVT_EXIT_PROTOCOL:
+    case PVT_EXIT_NOT_CONSISTENT:
+    case PVT_EXIT_NOT_FROZEN:
+    case PVT_EXIT_FREEZE_FAILED:
+    case PVT_EXIT_WORK_FAILED:
+    case PVT_EXIT_STUCK:
+    case PVT_EXIT_INTERRUPTED:
+    case PVT_EXIT_UNPROVEN:
     default:
       return NULL;
     }
@@ -118,7 +182,7 @@ advice (PvtExit code)
 static PvtExit
 complain (const PvtCli *cli, const char *verb, const GError *error)
 {
-  PvtExit code = exit_code (error);
+  PvtExit code = cli->exit_code ? cli->exit_code : exit_code (error);
   g_autofree char *safe = pvt_safe_text (error->message);
 
   if (cli->json)
@@ -147,9 +211,18 @@ complain (const PvtCli *cli, const char *verb, const GError *error)
   return code;
 }
 
+/* Verbs may be two words: @n_words says how many were taken. */
 static const PvtVerb *
-find_verb (const char *name, GError **error)
+find_verb (int argc, char **argv, int *n_words, GError **error)
 {
+  const char *name = argc > 1 ? argv[1] : NULL;
+  g_autofree char *two = argc > 2 ? g_strconcat (argv[1], " ", argv[2], NULL) : NULL;
+
+  *n_words = 2;
+  for (guint i = 0; two && i < G_N_ELEMENTS (verbs); i++)
+    if (strcmp (verbs[i]->name, two) == 0)
+      return verbs[i];
+  *n_words = 1;
   for (guint i = 0; name && i < G_N_ELEMENTS (verbs); i++)
     if (strcmp (verbs[i]->name, name) == 0)
       return verbs[i];
@@ -220,18 +293,33 @@ static gboolean
 run (PvtCli *cli, Options *o, const char **verb_name, int *argc, char ***argv, GError **error)
 {
   const PvtVerb *verb;
+  int n_words;
 
   if (!apply_options (cli, o, error))
     return FALSE;
   *verb_name = *argc > 1 ? (*argv)[1] : "";
-  verb = find_verb (*argc > 1 ? (*argv)[1] : NULL, error);
-  return verb && run_verb (cli, verb, *argc - 2, *argv + 2, error);
+  verb = find_verb (*argc, *argv, &n_words, error);
+  return verb && run_verb (cli, verb, *argc - 1 - n_words, *argv + 1 + n_words, error);
+}
+
+/* What stands behind "--" is another program's: our options end there. */
+static char **
+take_command (int *argc, char **argv)
+{
+  for (int i = 1; i < *argc; i++)
+    if (strcmp (argv[i], "--") == 0)
+      {
+        *argc = i;
+        argv[i] = NULL;
+        return argv + i + 1;
+      }
+  return NULL;
 }
 
 int
 main (int argc, char **argv)
 {
-  PvtCli cli = { NULL, FALSE, FALSE, FALSE, 0, NULL };
+  PvtCli cli = { .command = take_command (&argc, argv) };
   Options o = { NULL, NULL, PVT_CLIENT_DEFAULT_TIMEOUT_MS / 1000.0, FALSE };
   const GOptionEntry entries[] = {
     { "connect", 'c', 0, G_OPTION_ARG_STRING, &o.connect, "the guest, in place of GUEST", "GUEST" },
@@ -258,7 +346,7 @@ main (int argc, char **argv)
   else if (o.version)
     code = puts ("pvtools " PVT_VERSION) < 0;
   else if (run (&cli, &o, &verb_name, &argc, &argv, &error))
-    code = fflush (stdout) == 0 ? PVT_EXIT_OK : PVT_EXIT_AGENT;
+    code = fflush (stdout) == 0 ? cli.exit_code : PVT_EXIT_AGENT;
   else
     code = complain (&cli, verb_name, error);
   g_free (o.connect);
