@@ -74,11 +74,12 @@ pvt_group_free (PvtGroup *group)
   g_free (group);
 }
 
+/* The last word counts: what the guest says in the end explains what was seen. */
 static void
 note_trouble (PvtHeldGuest *guest, const char *text)
 {
-  if (guest->trouble == NULL)
-    guest->trouble = g_strdup (text);
+  g_free (guest->trouble);
+  guest->trouble = g_strdup (text);
 }
 
 /* ---- freezing one guest ---- */
