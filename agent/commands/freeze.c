@@ -101,6 +101,7 @@ pvt_handle_freeze (PvtCall *call, const PvtFreezeArgs *args, PvtFreezeReport **r
 {
   PvtFreeze freeze = { .only = args->mountpoints,
                        .deadline_ms = args->has_deadline_ms ? args->deadline_ms : G_MAXUINT,
+                       .lease_ms = args->has_lease_ms ? args->lease_ms : 0,
                        .cancelled = call->cancelled };
   gboolean ok = pvt_freezer_freeze (&freeze, error);
 

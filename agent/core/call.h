@@ -5,11 +5,13 @@
 #include "agent/platform/root.h"
 #include "protocol/message/pvt-agent-error.h"
 #include "pvt-handlers.h"
+#include "stream.h"
 
 struct _PvtCall
 {
   const PvtCommand *command;
   const char *channel;      /* the channel's name, for the log */
+  PvtStream *stream;        /* what a handler may attach to; NULL on a channel without streams */
   gboolean delimit;         /* the reply is preceded by 0xFF */
   gint64 deadline;          /* g_get_monotonic_time() at which nobody waits any more */
   gint *cancelled;          /* NULL on the main loop; else 0, 1 once the caller has given up, 2

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "channel.h"
 
-#include "dispatch.h"
-#include "protocol/codec/limits.h"
-#include "protocol/frame/framer.h"
+#include "dialect.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <unistd.h>
 
-/* One read takes this much, more when a large message is under way. */
-#define READ_SIZE (16 * 1024)
-#define READ_MAX (1024 * 1024)
-
-/* With more than this waiting to be written no further request is handled. */
-#define OUT_HIGH_WATER (256 * 1024)
+/* What an output buffer keeps when it is empty. */
+#define RESTING (16 * 1024)
 
 typedef struct
 {
@@ -28,18 +22,16 @@ struct _PvtChannel
   char *name;
   PvtChannelGone gone;
   gpointer user_data;
-  PvtFramer framer;
+  const PvtDialect *dialect;
+  gpointer state; /* the dialect's */
   PvtBuf out;
   gsize out_done; /* bytes of out that are written */
-  PvtJob *job;    /* the blocking command under way */
-  char *job_id;
   GSource *source;
   gpointer tag;
   GIOCondition watched;
-  gboolean parked; /* the peer is gone, nobody watches the descriptor */
+  gboolean parked;  /* the peer is gone, nobody watches the descriptor */
+  gboolean running; /* inside process() */
 };
-
-static void process (PvtChannel *channel);
 
 static gsize
 out_waiting (const PvtChannel *channel)
@@ -47,10 +39,22 @@ out_waiting (const PvtChannel *channel)
   return channel->out.len - channel->out_done;
 }
 
-static gboolean
-may_read (const PvtChannel *channel)
+const char *
+pvt_channel_name (const PvtChannel *channel)
 {
-  return channel->job == NULL && out_waiting (channel) < OUT_HIGH_WATER;
+  return channel->name;
+}
+
+PvtBuf *
+pvt_channel_out (PvtChannel *channel)
+{
+  return &channel->out;
+}
+
+gboolean
+pvt_channel_has_room (const PvtChannel *channel)
+{
+  return out_waiting (channel) < PVT_CHANNEL_HIGH_WATER;
 }
 
 static void
@@ -66,24 +70,15 @@ watch (PvtChannel *channel)
       channel->tag = NULL;
       return;
     }
-  want = (may_read (channel) ? G_IO_IN : 0) | (out_waiting (channel) ? G_IO_OUT : 0);
+  if (pvt_channel_has_room (channel) && channel->dialect->may_read (channel->state))
+    want |= G_IO_IN;
+  if (out_waiting (channel))
+    want |= G_IO_OUT;
   if (channel->tag == NULL)
     channel->tag = g_source_add_unix_fd (channel->source, channel->fd, want);
   else if (want != channel->watched)
     g_source_modify_unix_fd (channel->source, channel->tag, want);
   channel->watched = want;
-}
-
-static void
-drop (PvtChannel *channel)
-{
-  if (channel->job)
-    pvt_job_abandon (channel->job);
-  channel->job = NULL;
-  g_clear_pointer (&channel->job_id, g_free);
-  pvt_framer_reset (&channel->framer);
-  pvt_buf_clear (&channel->out);
-  channel->out_done = 0;
 }
 
 /* The owner decides what becomes of the channel, and of what is under way. */
@@ -111,78 +106,46 @@ flush (PvtChannel *channel)
         return TRUE;
       if (n < 0)
         {
+          channel->running = FALSE;
           peer_gone (channel, errno);
           return FALSE;
         }
       channel->out_done += (gsize) n;
     }
   channel->out_done = 0;
-  pvt_buf_empty (&channel->out, READ_SIZE);
+  pvt_buf_empty (&channel->out, RESTING);
   return TRUE;
-}
-
-static void
-job_done (const PvtCall *call, gconstpointer result, const GError *error, gpointer user_data)
-{
-  PvtChannel *channel = user_data;
-
-  channel->job = NULL;
-  pvt_dispatch_write_reply (call, result, error, channel->job_id, &channel->out);
-  g_clear_pointer (&channel->job_id, g_free);
-  process (channel);
-}
-
-/* Handles what the framer has until it must wait for something. */
-static void
-handle_frames (PvtChannel *channel)
-{
-  PvtFrame frame;
-
-  while (may_read (channel))
-    {
-      switch (pvt_framer_next (&channel->framer, &frame))
-        {
-        case PVT_FRAME_MESSAGE:
-          channel->job = pvt_dispatch_message (channel->name, frame.data, frame.len, &channel->out,
-                                               job_done, channel, &channel->job_id);
-          break;
-        case PVT_FRAME_BAD:
-          pvt_dispatch_write_bad (channel->name, frame.error, &channel->out);
-          break;
-        case PVT_FRAME_RESET:
-          break;
-        case PVT_FRAME_NONE:
-        default:
-          return;
-        }
-    }
 }
 
 /* Handles and writes in turns until both have to wait. */
 static void
 process (PvtChannel *channel)
 {
+  if (channel->running)
+    return; /* asked for from inside: the loop goes round once more anyway */
+  channel->running = TRUE;
   do
     {
-      handle_frames (channel);
+      channel->dialect->handle (channel->state);
       if (!flush (channel))
         return;
     }
-  while (may_read (channel) && pvt_framer_pending (&channel->framer));
+  while (pvt_channel_has_room (channel) && channel->dialect->pending (channel->state));
+  channel->running = FALSE;
   watch (channel);
 }
 
-static gsize
-read_size (const PvtChannel *channel)
+void
+pvt_channel_kick (PvtChannel *channel)
 {
-  return CLAMP (channel->framer.buf.len / 4, READ_SIZE, READ_MAX);
+  process (channel);
 }
 
 static void
 readable (PvtChannel *channel)
 {
-  gsize size = read_size (channel);
-  char *room = pvt_framer_reserve (&channel->framer, size);
+  gsize size = 0;
+  char *room = channel->dialect->reserve (channel->state, &size);
   gssize n = read (channel->fd, room, size);
 
   if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -192,7 +155,7 @@ readable (PvtChannel *channel)
       peer_gone (channel, n < 0 ? errno : 0);
       return;
     }
-  pvt_framer_commit (&channel->framer, (gsize) n);
+  channel->dialect->commit (channel->state, (gsize) n);
   process (channel);
 }
 
@@ -215,7 +178,8 @@ dispatch_source (GSource *source, GSourceFunc callback G_GNUC_UNUSED, gpointer d
 static GSourceFuncs source_funcs = { .dispatch = dispatch_source };
 
 PvtChannel *
-pvt_channel_new (int fd, const char *name, PvtChannelGone gone, gpointer user_data)
+pvt_channel_new (int fd, const char *name, gboolean extended, PvtChannelGone gone,
+                 gpointer user_data)
 {
   PvtChannel *channel = g_new0 (PvtChannel, 1);
 
@@ -223,7 +187,8 @@ pvt_channel_new (int fd, const char *name, PvtChannelGone gone, gpointer user_da
   channel->name = g_strdup (name);
   channel->gone = gone;
   channel->user_data = user_data;
-  pvt_framer_init (&channel->framer, PVT_MESSAGE_MAX);
+  channel->dialect = extended ? &pvt_dialect_extended : &pvt_dialect_compat;
+  channel->state = channel->dialect->open (channel);
   channel->source = g_source_new (&source_funcs, sizeof (ChannelSource));
   ((ChannelSource *) channel->source)->channel = channel;
   channel->watched = G_IO_IN;
@@ -235,8 +200,9 @@ pvt_channel_new (int fd, const char *name, PvtChannelGone gone, gpointer user_da
 void
 pvt_channel_free (PvtChannel *channel)
 {
-  drop (channel);
-  pvt_framer_clear (&channel->framer);
+  channel->running = TRUE; /* what ends now has nobody to tell */
+  channel->dialect->close (channel->state);
+  pvt_buf_clear (&channel->out);
   g_source_destroy (channel->source);
   g_source_unref (channel->source);
   close (channel->fd);
@@ -255,11 +221,11 @@ pvt_channel_resume (PvtChannel *channel)
 {
   channel->parked = FALSE;
   /* Replies by the megabyte are nobody's any more. */
-  if (out_waiting (channel) > OUT_HIGH_WATER)
+  if (!pvt_channel_has_room (channel))
     {
       pvt_buf_clear (&channel->out);
       channel->out_done = 0;
     }
-  pvt_framer_boundary (&channel->framer);
+  channel->dialect->resume (channel->state);
   process (channel);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One conversation in qemu-ga's dialect on one descriptor: requests in, replies
- * out, strictly in order. While a blocking command runs, or while the peer does
- * not take its replies, no further request is read: the peer feels the
- * back-pressure and memory stays bounded.
+ * One conversation on one descriptor: bytes in, bytes out. While the peer does
+ * not take its answers nothing further is read: it feels the back-pressure and
+ * memory stays bounded. What the bytes mean is the dialect's.
  */
 #pragma once
 
@@ -15,8 +14,10 @@ typedef struct _PvtChannel PvtChannel;
  * the owner frees it or calls pvt_channel_resume(). */
 typedef void (*PvtChannelGone) (PvtChannel *channel, int error_number, gpointer user_data);
 
-/* Takes over @fd, non-blocking. @name appears in the log. */
-PvtChannel *pvt_channel_new (int fd, const char *name, PvtChannelGone gone, gpointer user_data);
+/* Takes over @fd, non-blocking. @name appears in the log; @extended chooses the
+ * dialect. */
+PvtChannel *pvt_channel_new (int fd, const char *name, gboolean extended, PvtChannelGone gone,
+                             gpointer user_data);
 
 void pvt_channel_free (PvtChannel *channel);
 

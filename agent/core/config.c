@@ -6,6 +6,7 @@
 
 #define DEFAULT_FILE "/etc/pvtools/agent.conf"
 #define QEMU_GA_FILE "/etc/qemu/qemu-ga.conf"
+#define EXTENDED_PORT "/dev/virtio-ports/org.pvtools.0"
 #define DEFAULT_STATEDIR "/run/pvtools"
 #define DEFAULT_HOOK "/etc/qemu/fsfreeze-hook"
 #define DEFAULT_HOOKS_DIR "/etc/pvtools/hooks.d"
@@ -64,7 +65,7 @@ free_channel (gpointer data)
 
 static gboolean
 add_channel (PvtConfig *config, const char *name, const char *method_name, const char *path,
-             GError **error)
+             gboolean extended, GError **error)
 {
   PvtMethod method = PVT_METHOD_VIRTIO_SERIAL;
   PvtChannelConfig *channel;
@@ -80,7 +81,10 @@ add_channel (PvtConfig *config, const char *name, const char *method_name, const
   channel = g_new0 (PvtChannelConfig, 1);
   channel->name = g_strdup (name);
   channel->method = method;
-  channel->path = g_strdup (path ? path : default_paths[method]);
+  channel->path = g_strdup (path                                            ? path
+                            : extended && method == PVT_METHOD_VIRTIO_SERIAL ? EXTENDED_PORT
+                                                                            : default_paths[method]);
+  channel->extended = extended;
   g_ptr_array_add (config->channels, channel);
   return TRUE;
 }
@@ -165,7 +169,7 @@ load_channels (PvtConfig *config, GKeyFile *file, GError **error)
 
   for (gsize i = 0; groups[i]; i++)
     {
-      g_autofree char *method = NULL, *path = NULL;
+      g_autofree char *method = NULL, *path = NULL, *dialect = NULL;
 
       if (strcmp (groups[i], "general") == 0)
         continue;
@@ -177,7 +181,16 @@ load_channels (PvtConfig *config, GKeyFile *file, GError **error)
         }
       method = g_key_file_get_string (file, groups[i], "method", NULL);
       path = g_key_file_get_string (file, groups[i], "path", NULL);
-      if (!add_channel (config, groups[i] + strlen ("channel "), method, path, error))
+      dialect = g_key_file_get_string (file, groups[i], "dialect", NULL);
+      if (dialect && strcmp (dialect, "qemu-ga") != 0 && strcmp (dialect, "extended") != 0)
+        {
+          g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_INVALID_VALUE,
+                       "unknown dialect '%s' in group [%s]: qemu-ga or extended was expected", dialect,
+                       groups[i]);
+          return FALSE;
+        }
+      if (!add_channel (config, groups[i] + strlen ("channel "), method, path,
+                        g_strcmp0 (dialect, "extended") == 0, error))
         return FALSE;
     }
   return TRUE;
@@ -422,8 +435,12 @@ apply_defaults (PvtConfig *config, Options *o, GError **error)
   set_default (&config->profile, "full");
   set_default (&config->root, "/");
   set_default (&config->hooks_dir, DEFAULT_HOOKS_DIR);
+  /* Who names nothing gets both ports; one that is not there is waited for. */
+  if (config->channels->len == 0 && o->method == NULL && o->path == NULL)
+    return add_channel (config, "general", NULL, NULL, FALSE, error)
+           && add_channel (config, "extended", NULL, NULL, TRUE, error);
   if (config->channels->len == 0 || o->method || o->path)
-    return add_channel (config, "general", o->method, o->path, error);
+    return add_channel (config, "general", o->method, o->path, FALSE, error);
   return TRUE;
 }
 
@@ -488,6 +505,8 @@ pvt_config_dump (const PvtConfig *config)
 
       g_key_file_set_string (file, group, "method", method_names[channel->method]);
       g_key_file_set_string (file, group, "path", channel->path);
+      if (channel->extended)
+        g_key_file_set_string (file, group, "dialect", "extended");
     }
   dump_text (file, "logfile", config->logfile);
   dump_text (file, "pidfile", config->pidfile);

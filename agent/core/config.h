@@ -21,6 +21,7 @@ typedef struct
   char *name; /* shown in status and log */
   PvtMethod method;
   char *path;
+  gboolean extended; /* speaks the extended dialect, not qemu-ga's */
 } PvtChannelConfig;
 
 typedef struct

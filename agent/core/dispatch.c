@@ -53,7 +53,7 @@ pvt_dispatch_find (const char *name)
 }
 
 static const PvtCommand *
-find_allowed (const char *name, GError **error)
+find_allowed (const char *name, gboolean streams, GError **error)
 {
   const PvtCommand *command = pvt_dispatch_find (name);
 
@@ -64,6 +64,13 @@ find_allowed (const char *name, GError **error)
     {
       g_set_error (error, PVT_AGENT_ERROR, PVT_AGENT_ERROR_COMMAND_NOT_FOUND,
                    "Command %s has been disabled: the command is not allowed", name);
+      return NULL;
+    }
+  else if (command->info->stream && !streams)
+    {
+      g_set_error (error, PVT_AGENT_ERROR, PVT_AGENT_ERROR_COMMAND_NOT_FOUND,
+                   "The command %s has not been found on this channel: it needs the extended one",
+                   name);
       return NULL;
     }
   else if (!command->info->frozen && pvt_gate_is_closed ())
@@ -165,8 +172,8 @@ run_inline (const PvtCommand *command, const char *channel, Args *args, PvtSlice
 }
 
 PvtJob *
-pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtBuf *out,
-                      PvtJobDone done, gpointer user_data, char **id)
+pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtStream *stream,
+                      PvtBuf *out, PvtJobDone done, gpointer user_data, char **id)
 {
   g_autoptr (GError) error = NULL;
   const PvtCommand *command = NULL;
@@ -174,7 +181,7 @@ pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtBu
   Args args;
 
   if (pvt_request_parse (message, len, &request, &error))
-    command = find_allowed (request.name, &error);
+    command = find_allowed (request.name, stream != NULL, &error);
   if (command && decode_args (command, &request, &args, &error))
     {
       const PvtType *type = command->info->args;
@@ -182,7 +189,7 @@ pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtBu
       if (command->info->blocks)
         {
           *id = request.id.data ? g_strndup (request.id.data, request.id.len) : NULL;
-          return pvt_worker_submit (command, channel, type ? g_memdup2 (&args, type->size) : NULL,
+          return pvt_worker_submit (command, channel, stream, type ? g_memdup2 (&args, type->size) : NULL,
                                     done, user_data);
         }
       run_inline (command, channel, &args, request.id, out);

@@ -14,10 +14,12 @@ const PvtCommand *pvt_dispatch_find (const char *name);
  * one, is appended to @out. A command that may block is handed to a worker
  * instead: the job is returned, @out is as before, and @done gets the answer
  * for pvt_dispatch_write_reply(). @id receives a copy of the raw id to echo
- * (NULL: none), which the caller frees, in that case only.
+ * (NULL: none), which the caller frees, in that case only. @stream NULL: the
+ * channel has no streams, and commands that begin one are refused.
  */
-PvtJob *pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtBuf *out,
-                              PvtJobDone done, gpointer user_data, char **id);
+PvtJob *pvt_dispatch_message (const char *channel, const char *message, gsize len,
+                              PvtStream *stream, PvtBuf *out, PvtJobDone done,
+                              gpointer user_data, char **id);
 
 /* The reply to a finished command; also counts and logs it. */
 void pvt_dispatch_write_reply (const PvtCall *call, gconstpointer result, const GError *error,

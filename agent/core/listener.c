@@ -56,7 +56,8 @@ accept_client (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data
       return G_SOURCE_CONTINUE;
     }
   g_ptr_array_add (listener->clients,
-                   pvt_channel_new (client, listener->config->name, client_gone, listener));
+                   pvt_channel_new (client, listener->config->name, listener->config->extended,
+                                    client_gone, listener));
   /* Further clients wait in the backlog until one leaves. */
   if (listener->clients->len < PVT_MAX_CLIENTS)
     return G_SOURCE_CONTINUE;

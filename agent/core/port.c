@@ -206,7 +206,8 @@ open_device (PvtPort *port)
       g_clear_pointer (&port->last_error, g_free);
       pvt_log (PVT_LOG_DEBUG, "%s: opened %s", port->config->name, port->config->path);
       port->host_away = FALSE;
-      port->channel = pvt_channel_new (fd, port->config->name, host_gone, port);
+      port->channel = pvt_channel_new (fd, port->config->name, port->config->extended, host_gone,
+                                       port);
       return;
     }
   say_once (port, error->message);

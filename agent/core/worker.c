@@ -40,6 +40,7 @@ job_unref (PvtJob *job)
   if (info->args)
     pvt_object_free (info->args, job->args);
   g_clear_error (&job->error);
+  pvt_stream_unref (job->call.stream);
   g_free (job->channel);
   g_free (job);
 }
@@ -94,8 +95,8 @@ run (gpointer data, gpointer user_data G_GNUC_UNUSED)
 }
 
 PvtJob *
-pvt_worker_submit (const PvtCommand *command, const char *channel, gpointer args,
-                   PvtJobDone done, gpointer user_data)
+pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *stream,
+                   gpointer args, PvtJobDone done, gpointer user_data)
 {
   PvtJob *job = g_new0 (PvtJob, 1);
 
@@ -104,6 +105,7 @@ pvt_worker_submit (const PvtCommand *command, const char *channel, gpointer args
   g_atomic_ref_count_init (&job->refs);
   job->channel = g_strdup (channel);
   job->call.command = command;
+  job->call.stream = stream ? pvt_stream_ref (stream) : NULL;
   job->call.channel = job->channel;
   job->call.deadline = g_get_monotonic_time () + (gint64) command->info->budget_ms * 1000;
   job->call.cancelled = &job->cancelled;

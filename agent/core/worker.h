@@ -17,9 +17,9 @@ typedef void (*PvtJobDone) (const PvtCall *call, gconstpointer result, const GEr
 
 typedef struct _PvtJob PvtJob;
 
-/* Takes @args, a heap copy of the decoded arguments or NULL. */
-PvtJob *pvt_worker_submit (const PvtCommand *command, const char *channel, gpointer args,
-                           PvtJobDone done, gpointer user_data);
+/* @stream: for the handler to attach to, or NULL. Takes @args, a heap copy of the decoded arguments or NULL. */
+PvtJob *pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *stream,
+                           gpointer args, PvtJobDone done, gpointer user_data);
 
 /* Whoever submitted it is gone: @done is not called any more. */
 void pvt_job_abandon (PvtJob *job);

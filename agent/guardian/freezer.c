@@ -271,6 +271,18 @@ commit (PvtFreeze *freeze, GError **error)
   return TRUE;
 }
 
+/* The way into a freeze may take long, what comes after is the host's to renew. */
+static void
+begin_lease (const PvtFreeze *freeze)
+{
+  gint64 end = pvt_boottime () + freeze->lease_ms * NS_PER_MS;
+
+  if (freeze->lease_ms == 0 || (pvt_freezer.deadline && end > pvt_freezer.deadline))
+    return;
+  if (pvt_guardian_renew (pvt_freezer.guardian, end))
+    pvt_freezer.deadline = end;
+}
+
 static gboolean
 try_freeze (PvtFreeze *freeze, GError **error)
 {
@@ -285,7 +297,10 @@ try_freeze (PvtFreeze *freeze, GError **error)
   if (!freeze_filesystems (freeze, error))
     return FALSE;
   freeze->frozen_at = pvt_freezer.record.frozen_at = pvt_boottime ();
-  return freeze->n_frozen == 0 || commit (freeze, error);
+  if (freeze->n_frozen == 0)
+    return TRUE;
+  begin_lease (freeze);
+  return commit (freeze, error);
 }
 
 gboolean

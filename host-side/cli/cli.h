@@ -22,11 +22,15 @@ typedef enum
   PVT_EXIT_STUCK = 14, /* not thawed */
   PVT_EXIT_INTERRUPTED = 15,
   PVT_EXIT_UNPROVEN = 16,
+  /* exec and shell */
+  PVT_EXIT_EXEC_NOT_RUN = 127,
+  PVT_EXIT_EXEC_FAILED = 255,
 } PvtExit;
 
 typedef struct
 {
   const char *address;
+  char *taken; /* the address, when it was one of a verb's own words */
   gboolean json;
   gboolean no_headers;
   gboolean bytes; /* plain numbers instead of KiB, MiB, ... */
@@ -63,6 +67,10 @@ gboolean pvt_cli_no_words (int argc, char **argv, GError **error);
  * g_strfreev(), or NULL with an error. */
 char **pvt_cli_words (const GOptionEntry *entries, int argc, char **argv, GError **error);
 
+/* For verbs that connect themselves: the guest from the words, which it is taken
+ * out of, unless it was named otherwise. */
+gboolean pvt_cli_take_guest (PvtCli *cli, char **words, GError **error);
+
 /* FALSE with a usage error unless @value is 1 to 86400, or 0 for an option that
  * may be absent. */
 gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absent_is_fine,
@@ -72,4 +80,4 @@ gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absen
 extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
     pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_wait,
     pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status,
-    pvt_verb_quiesce, pvt_verb_snapshot;
+    pvt_verb_quiesce, pvt_verb_snapshot, pvt_verb_exec, pvt_verb_shell, pvt_verb_cp;

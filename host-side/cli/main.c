@@ -27,6 +27,9 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_thaw,
   &pvt_verb_quiesce,
   &pvt_verb_snapshot,
+  &pvt_verb_exec,
+  &pvt_verb_shell,
+  &pvt_verb_cp,
   &pvt_verb_shutdown,
   &pvt_verb_reboot,
   &pvt_verb_raw,
@@ -54,7 +57,9 @@ static const char summary_tail[]
       "  13 the command or the snapshot failed\n"
       "  14 a guest could not be thawed from here\n"
       "  15 interrupted, all are thawed\n"
-      "  16 done, but this agent cannot prove that it stayed frozen\n\n"
+      "  16 done, but this agent cannot prove that it stayed frozen\n"
+      " of exec and shell: the program's; 128 and its signal's number; 127 it cannot be run;\n"
+      "  255 pvtools failed\n\n"
       "Examples:\n"
       "  pvtools info unix:/run/vm/agent.sock\n"
       "  pvtools df -o json libvirt:db1\n"
@@ -81,6 +86,21 @@ pvt_cli_words (const GOptionEntry *entries, int argc, char **argv, GError **erro
   g_free (words[0]);
   memmove (words, words + 1, sizeof *words * g_strv_length (words + 1) + sizeof *words);
   return words;
+}
+
+gboolean
+pvt_cli_take_guest (PvtCli *cli, char **words, GError **error)
+{
+  if (cli->address == NULL && words[0])
+    {
+      cli->address = cli->taken = words[0];
+      memmove (words, words + 1, sizeof *words * g_strv_length (words));
+    }
+  if (cli->address)
+    return TRUE;
+  g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                       "which guest? Name it behind the verb or in $PVT_CONNECT");
+  return FALSE;
 }
 
 gboolean
@@ -174,6 +194,8 @@ advice (PvtExit code)
     case PVT_EXIT_STUCK:
     case PVT_EXIT_INTERRUPTED:
     case PVT_EXIT_UNPROVEN:
+    case PVT_EXIT_EXEC_NOT_RUN:
+    case PVT_EXIT_EXEC_FAILED:
     default:
       return NULL;
     }
@@ -238,13 +260,13 @@ run_verb (PvtCli *cli, const PvtVerb *verb, int argc, char **argv, GError **erro
 {
   gboolean ok;
 
-  if (cli->address == NULL && argc > 0)
+  if (cli->address == NULL && argc > 0 && !(verb->connects_itself && argv[0][0] == '-'))
     {
       cli->address = argv[0];
       argc--;
       argv++;
     }
-  if (cli->address == NULL)
+  if (cli->address == NULL && !verb->connects_itself)
     {
       g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
                            "which guest? Name it behind the verb or in $PVT_CONNECT");
@@ -324,7 +346,7 @@ main (int argc, char **argv)
   const GOptionEntry entries[] = {
     { "connect", 'c', 0, G_OPTION_ARG_STRING, &o.connect, "the guest, in place of GUEST", "GUEST" },
     { "output", 'o', 0, G_OPTION_ARG_STRING, &o.output, "table (default) or json", "FORM" },
-    { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &o.timeout, "how long to wait (default 5)", "SECONDS" },
+    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o.timeout, "how long to wait (default 5)", "SECONDS" },
     { "no-headers", 0, 0, G_OPTION_ARG_NONE, &cli.no_headers, "tables without their first line", NULL },
     { "bytes", 'b', 0, G_OPTION_ARG_NONE, &cli.bytes, "sizes in bytes", NULL },
     { "version", 'V', 0, G_OPTION_ARG_NONE, &o.version, "print the version and exit", NULL },
@@ -351,5 +373,6 @@ main (int argc, char **argv)
     code = complain (&cli, verb_name, error);
   g_free (o.connect);
   g_free (o.output);
+  g_free (cli.taken);
   return code;
 }

@@ -50,7 +50,7 @@ typedef struct
 } Words;
 
 static gboolean
-parse (gboolean snapshot, int argc, char **argv, Words *words, GError **error)
+parse (PvtCli *cli, gboolean snapshot, int argc, char **argv, Words *words, GError **error)
 {
   const GOptionEntry entries[] = {
     { "deadline", 0, 0, G_OPTION_ARG_DOUBLE, &words->deadline, NULL, NULL },
@@ -63,7 +63,7 @@ parse (gboolean snapshot, int argc, char **argv, Words *words, GError **error)
 
   words->deadline = DEFAULT_DEADLINE_S;
   words->guests = pvt_cli_words (entries, argc, argv, error);
-  if (words->guests == NULL || !pvt_cli_check_seconds ("--deadline", words->deadline, FALSE, error))
+  if (words->guests == NULL || !pvt_cli_take_guest (cli, words->guests, error) || !pvt_cli_check_seconds ("--deadline", words->deadline, FALSE, error))
     return FALSE;
   if (words->require && words->prefer)
     {
@@ -218,7 +218,7 @@ run_quiesce (PvtCli *cli, int argc, char **argv, GError **error)
   gboolean ok = FALSE;
   PvtGroup *group;
 
-  if (parse (FALSE, argc, argv, &words, error))
+  if (parse (cli, FALSE, argc, argv, &words, error))
     {
       if (cli->command == NULL || cli->command[0] == NULL)
         g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
@@ -397,7 +397,7 @@ run_snapshot (PvtCli *cli, int argc, char **argv, GError **error)
   gboolean ok = FALSE;
   PvtGroup *group;
 
-  if (parse (TRUE, argc, argv, &words, error) && check_directory (words.to, error))
+  if (parse (cli, TRUE, argc, argv, &words, error) && check_directory (words.to, error))
     {
       g_autofree char *directory = g_canonicalize_filename (words.to, NULL);
 

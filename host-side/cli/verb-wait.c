@@ -65,18 +65,20 @@ static const struct
 };
 
 static Condition
-parse_words (int argc, char **argv, GError **error)
+parse_words (PvtCli *cli, int argc, char **argv, GError **error)
 {
-  const char *name = "agent";
+  g_autofree char *name = NULL;
+  const GOptionEntry entries[] = {
+    { "for", 0, 0, G_OPTION_ARG_STRING, &name, NULL, NULL },
+    { NULL, 0, 0, 0, NULL, NULL, NULL },
+  };
+  g_auto (GStrv) words = pvt_cli_words (entries, argc, argv, error);
 
-  if (argc == 2 && strcmp (argv[0], "--for") == 0)
-    name = argv[1];
-  else if (argc == 1 && g_str_has_prefix (argv[0], "--for="))
-    name = argv[0] + strlen ("--for=");
-  else if (!pvt_cli_no_words (argc, argv, error))
+  if (words == NULL || !pvt_cli_take_guest (cli, words, error)
+      || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
     return NULL;
   for (guint i = 0; i < G_N_ELEMENTS (conditions); i++)
-    if (strcmp (name, conditions[i].name) == 0)
+    if (strcmp (name ? name : "agent", conditions[i].name) == 0)
       return conditions[i].condition;
   g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
                "cannot wait for '%s': agent or ip was expected", name);
@@ -95,7 +97,7 @@ static gboolean
 run_wait (PvtCli *cli, int argc, char **argv, GError **error)
 {
   gint64 deadline = g_get_monotonic_time () + (gint64) cli->timeout_ms * 1000;
-  Condition condition = parse_words (argc, argv, error);
+  Condition condition = parse_words (cli, argc, argv, error);
   g_autofree char *what = NULL;
   GError *failure = NULL;
 

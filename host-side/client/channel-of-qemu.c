@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define PORT_NAME "org.qemu.guest_agent.0"
-
 static JsonNode *
 ask_qom (PvtQmp *qmp, const char *command, const char *path, const char *property, GError **error)
 {
@@ -41,7 +39,7 @@ object_at (JsonArray *items, guint index)
 
 /* The chardev of the port with the agent's name among the machine's devices. */
 static char *
-find_chardev (PvtQmp *qmp, const char *container)
+find_chardev (PvtQmp *qmp, const char *container, const char *wanted)
 {
   g_autofree char *parent = g_strconcat ("/machine/", container, NULL);
   g_autoptr (JsonNode) list = ask_qom (qmp, "qom-list", parent, NULL, NULL);
@@ -57,7 +55,7 @@ find_chardev (PvtQmp *qmp, const char *container)
         continue;
       path = g_strdup_printf ("%s/%s", parent, name);
       port = get_property (qmp, path, "name");
-      if (g_strcmp0 (port, PORT_NAME) == 0)
+      if (g_strcmp0 (port, wanted) == 0)
         return get_property (qmp, path, "chardev");
     }
   return NULL;
@@ -104,8 +102,8 @@ find_socket (PvtQmp *qmp, const char *chardev, GError **error)
 }
 
 char *
-pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancellable,
-                     GError **error)
+pvt_channel_of_qemu (const char *qmp_path, const char *port, int timeout_ms,
+                     GCancellable *cancellable, GError **error)
 {
   PvtQmp *qmp = pvt_qmp_open (qmp_path, timeout_ms, cancellable, error);
   g_autofree char *chardev = NULL;
@@ -113,15 +111,16 @@ pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancell
 
   if (qmp == NULL)
     return NULL;
-  chardev = find_chardev (qmp, "peripheral");
+  chardev = find_chardev (qmp, "peripheral", port);
   if (chardev == NULL)
-    chardev = find_chardev (qmp, "peripheral-anon");
+    chardev = find_chardev (qmp, "peripheral-anon", port);
   if (chardev)
     path = find_socket (qmp, chardev, error);
   else
-    g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,
-                         "this QEMU has no virtio-serial port " PORT_NAME
-                         ": start it with -device virtserialport,name=" PORT_NAME ",chardev=...");
+    g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,
+                 "this QEMU has no virtio-serial port %s: start it with -device "
+                 "virtserialport,name=%s,chardev=...",
+                 port, port);
   pvt_qmp_close (qmp);
   return path;
 }

@@ -3,10 +3,13 @@
 
 #include <gio/gio.h>
 
+/* The port that every hypervisor's management has for an agent. */
+#define PVT_AGENT_PORT "org.qemu.guest_agent.0"
+
 /*
  * Asks QEMU's monitor at @qmp_path where the agent's channel is: the path of the
- * unix socket behind the virtio-serial port org.qemu.guest_agent.0. The caller
+ * unix socket behind the virtio-serial port of that name. The caller
  * frees. @timeout_ms bounds each exchange.
  */
-char *pvt_channel_of_qemu (const char *qmp_path, int timeout_ms, GCancellable *cancellable,
+char *pvt_channel_of_qemu (const char *qmp_path, const char *port, int timeout_ms, GCancellable *cancellable,
                            GError **error);

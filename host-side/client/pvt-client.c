@@ -57,7 +57,8 @@ static gboolean
 open_qemu (PvtClient *client, const char *qmp_path, int timeout_ms, GCancellable *cancellable,
            GError **error)
 {
-  g_autofree char *path = pvt_channel_of_qemu (qmp_path, timeout_ms, cancellable, error);
+  g_autofree char *path = pvt_channel_of_qemu (qmp_path, PVT_AGENT_PORT, timeout_ms, cancellable,
+                                               error);
 
   if (path == NULL)
     return FALSE;

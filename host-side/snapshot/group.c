@@ -89,6 +89,8 @@ freeze_with_lease (const PvtGroup *group, PvtHeldGuest *guest, GError **error)
 {
   PvtFreezeArgs args = { .has_deadline_ms = TRUE,
                          .deadline_ms = group->deadline_ms,
+                         .has_lease_ms = TRUE,
+                         .lease_ms = LEASE_MS,
                          .mountpoints = group->mountpoints };
   g_autoptr (PvtFreezeReport) report
       = pvt_client_freeze (guest->client, &args, (int) MIN (group->deadline_ms, G_MAXINT / 2) + group->timeout_ms,
@@ -148,7 +150,8 @@ find_channel (const PvtGroup *group, PvtHeldGuest *guest, GError **error)
       guest->channel = g_strdup (guest->address);
       return TRUE;
     }
-  path = pvt_channel_of_qemu (guest->address + strlen ("qemu:"), group->timeout_ms, NULL, error);
+  path = pvt_channel_of_qemu (guest->address + strlen ("qemu:"), PVT_AGENT_PORT,
+                              group->timeout_ms, NULL, error);
   if (path)
     guest->channel = g_strconcat ("unix:", path, NULL);
   return path != NULL;

@@ -7,7 +7,9 @@ from names import args_type, c_type, doc_lines, function
 
 
 def commands(schema):
-    return [schema.commands[name] for name in sorted(schema.commands)]
+    """Streams need more than a call: the extended channel has them."""
+    return [schema.commands[name] for name in sorted(schema.commands)
+            if not schema.commands[name].stream]
 
 
 def by_pointer(command, types):

@@ -30,6 +30,7 @@ typedef struct
   gboolean blocks;          /* its handler may block */
   gboolean success_response;
   gboolean compat;          /* qemu-ga has it */
+  gboolean stream;          /* begins a stream: on the extended channel only */
 } PvtCommandInfo;
 
 typedef enum
@@ -57,7 +58,8 @@ def header(schema):
 def info_row(command):
     returns = f"&{return_var(command)}" if command.returns else "NULL"
     flags = ", ".join(str(flag).upper() for flag in (
-        command.frozen, command.blocks, command.success_response, "compat" in command.spec))
+        command.frozen, command.blocks, command.success_response, "compat" in command.spec,
+        command.stream))
     return (f'  {{ "{command.name}", {args_ref(command)}, {returns}, {command.budget_ms},\n'
             f"    PVT_CLASS_{command.klass.upper()}, {flags} }},")
 

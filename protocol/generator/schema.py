@@ -13,7 +13,7 @@ SECTIONS = ("structs", "enums", "alternates", "unions")
 _COMMON = {"since", "compat", "doc"}
 _KEYS = {
     "file": {"domain", "doc", "commands", *SECTIONS},
-    "command": _COMMON | {"class", "frozen", "blocks", "budget-ms", "success-response", "ordered",
+    "command": _COMMON | {"class", "frozen", "blocks", "budget-ms", "success-response", "ordered", "stream",
                           "args", "returns", "errors", "example"},
     "field": {"type", "doc", "max", "max-item", "min", "range", "since"},
     "struct": _COMMON | {"fields"},
@@ -184,12 +184,15 @@ class Command:
         self.blocks = bool(spec.get("blocks", False))
         self.budget_ms = spec["budget-ms"]
         self.success_response = bool(spec.get("success-response", True))
+        self.stream = bool(spec.get("stream", False))
         self.example = spec.get("example", {})
         self.args = [Field(f"{where}.{key}", key, field)
                      for key, field in spec.get("args", {}).items()]
         self.returns = Field(f"{where}.returns", "return", spec["returns"]) if "returns" in spec else None
         if self.returns and not self.success_response:
             fail(where, "a command without a success response returns nothing")
+        if self.stream and not (self.blocks and self.success_response):
+            fail(where, "a stream is begun by a command that blocks and answers")
 
     def check(self, types):
         for field in self.args:

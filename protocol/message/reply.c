@@ -2,6 +2,8 @@
 #include "reply.h"
 
 #include "pvt-agent-error.h"
+#include "protocol/codec/decode.h"
+#include "protocol/codec/guard.h"
 #include "protocol/codec/encode.h"
 
 #define IS(key, text) pvt_slice_equals ((key), (text), sizeof (text) - 1)
@@ -110,4 +112,18 @@ pvt_reply_parse (const char *message, gsize len, PvtReply *reply, GError **error
     }
   *reply = found;
   return TRUE;
+}
+
+gboolean
+pvt_decode_untrusted (const char *text, gsize len, const PvtType *type, gpointer object)
+{
+  PvtCursor cursor;
+  PvtGuard guard;
+  gsize used;
+
+  pvt_guard_init (&guard);
+  if (len == 0 || pvt_guard_feed (&guard, text, len, &used) != PVT_GUARD_DONE || used != len)
+    return FALSE;
+  pvt_cursor_init (&cursor, text, len);
+  return pvt_decode_object (&cursor, type, PVT_DECODE_LENIENT, object, NULL);
 }

@@ -13,6 +13,10 @@ void pvt_reply_write (PvtBuf *out, const PvtField *returns, gconstpointer result
 
 void pvt_reply_write_error (PvtBuf *out, const GError *error, PvtSlice id);
 
+/* Text of an untrusted peer that is one object of @type, guard and all, into
+ * zeroed memory; FALSE when it is not. */
+gboolean pvt_decode_untrusted (const char *text, gsize len, const PvtType *type, gpointer object);
+
 typedef struct
 {
   /* Raw JSON text inside the message; exactly one of the two is set. */

@@ -47,9 +47,9 @@ def sources():
     return found
 
 
-def build(target):
+def build(target, extra=()):
     distribution, suite = host_release()
-    packages = [*PACKAGES, *KERNELS[distribution]]
+    packages = [*PACKAGES, *KERNELS[distribution], *extra]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
                f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"',
                *(f"--customize-hook={hook}" for hook in HOOKS), suite, str(target), *sources()]
@@ -62,6 +62,12 @@ def build(target):
 def root():
     name = cache.key(*PACKAGES, *host_release(), *HOOKS, str(KERNELS), "2")
     return cache.make("base", name, build)
+
+
+def root_with(kind, *extra):
+    """The same with further packages, kept apart under @kind."""
+    name = cache.key(*PACKAGES, *extra, *host_release(), *HOOKS, str(KERNELS))
+    return cache.make(kind, name, lambda target: build(target, extra))
 
 
 def kernel(full=False):

@@ -18,6 +18,7 @@ import cache
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = TREE / "tests" / "guest" / "files"
 SIZE = "2600M"
+DATABASE_SIZE = "3200M"
 
 
 def guest_files(agent):
@@ -30,18 +31,20 @@ def guest_files(agent):
             (TREE / "packaging/udev/60-pvtools-agent.rules", 0o644),
         "/etc/systemd/system/pvt-test-disks.service": (FILES / "test-disks.service", 0o644),
         "/usr/local/sbin/pvt-test-disks": (FILES / "test-disks", 0o755),
+        "/usr/share/pvtools/hooks/postgresql": (TREE / "agent/hooks/postgresql", 0o755),
+        "/usr/share/pvtools/hooks/mariadb": (TREE / "agent/hooks/mariadb", 0o755),
     }
 
 
-def make_disk(target):
+def make_disk(target, root=None, size=SIZE):
     print("# making the guest's disk (once, some seconds)", flush=True)
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-F", "-L", "pvtools-root", "-d",
-                    str(base.root()), str(target), SIZE], check=True, capture_output=True)
+                    str(root or base.root()), str(target), size], check=True, capture_output=True)
 
 
 def debugfs_script(agent, root):
     """Commands that write the files; /lib may be a link to usr/lib."""
-    lines = []
+    lines = ["mkdir /usr/share/pvtools", "mkdir /usr/share/pvtools/hooks"]
     for path, (source, mode) in guest_files(agent).items():
         real = path
         if path.startswith("/lib/") and (root / "lib").is_symlink():
@@ -73,10 +76,20 @@ def strip(agent):
     return stripped
 
 
-def image(agent, full_kernel=False):
+def database_disk():
+    """A root with a database server, which the plain one has not."""
+    root = base.root_with("dbroot", "postgresql", "postgresql-contrib")
+    return cache.make("dbdisk", cache.key(root.name, DATABASE_SIZE),
+                      lambda target: make_disk(target, root, DATABASE_SIZE))
+
+
+def image(agent, full_kernel=False, database=False):
     """(kernel, initial RAM disk, disk) with this agent installed."""
     kernel, initrd, _ = base.kernel(full_kernel)
-    disk = cache.make("disk", cache.key(base.root().name, SIZE), make_disk)
+    if database:
+        disk = database_disk()
+    else:
+        disk = cache.make("disk", cache.key(base.root().name, SIZE), make_disk)
     name = cache.key(disk.name, *(str((path, mode)) for path, (_, mode) in guest_files(agent).items()),
                      *(source for source, _ in guest_files(agent).values()))
 
@@ -85,4 +98,4 @@ def image(agent, full_kernel=False):
         install(stripped, disk, target)
         shutil.rmtree(stripped.parent)
 
-    return kernel, initrd, cache.make("debian", name, build)
+    return kernel, initrd, cache.make("withdb" if database else "debian", name, build)

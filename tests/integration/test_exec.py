@@ -120,9 +120,7 @@ def test_many_at_once_and_a_bound():
 
 
 def leftovers(agent):
-    pid = agent.process.pid
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return len(os.listdir(f"/proc/{pid}/fd")), len(children)
+    return agent.descriptors(), len(agent.children())
 
 
 def test_thousands_leave_nothing_behind():

@@ -67,6 +67,21 @@ class Agent:
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.M).group(1))
 
+    def children(self):
+        """Process numbers of what the agent has started, whichever thread did."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                text = path.read_text()
+            except OSError:
+                continue
+            if int(text.rsplit(")", 1)[1].split()[1]) == self.process.pid:
+                found.append(int(path.parent.name))
+        return found
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
     def __enter__(self):
         return self
 

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "file-stream.h"
+
+#include "protocol/codec/encode.h"
+#include "pvt-tables.h"
+#include "pvt-types.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK (128 * 1024)
+
+/* Fewer turns between the thread and the main loop. */
+#define PIPE_SIZE (1024 * 1024)
+
+typedef struct
+{
+  PvtStream *stream;
+  int file, pipe;
+  char *path;
+  char *partial; /* where it is written; NULL: it is read */
+  PvtFileTarget target;
+  /* results */
+  GChecksum *sum;
+  guint64 bytes;
+  char *error;
+} Transfer;
+
+static gboolean
+fail (GError **error, const char *what, const char *path)
+{
+  int saved = errno;
+
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
+               what, path, g_strerror (saved));
+  return FALSE;
+}
+
+static void
+note_error (Transfer *transfer, const char *what)
+{
+  if (transfer->error == NULL)
+    transfer->error = g_strdup_printf ("cannot %s %s: %s", what, transfer->path, g_strerror (errno));
+}
+
+/* ---- the thread ---- */
+
+static gboolean
+write_all (int fd, const char *data, gsize len)
+{
+  while (len > 0)
+    {
+      gssize n = write (fd, data, len);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        return FALSE;
+      data += n;
+      len -= (gsize) n;
+    }
+  return TRUE;
+}
+
+/* FALSE at the end or on an error. */
+static gboolean
+move_chunk (Transfer *transfer, int from, int to, char *chunk)
+{
+  gssize n;
+
+  do
+    n = read (from, chunk, CHUNK);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    note_error (transfer, "read");
+  if (n <= 0)
+    return FALSE;
+  g_checksum_update (transfer->sum, (const guchar *) chunk, n);
+  transfer->bytes += (guint64) n;
+  if (write_all (to, chunk, (gsize) n))
+    return TRUE;
+  note_error (transfer, "write");
+  return FALSE;
+}
+
+/* On disk before it is seen under its name. */
+static void
+put_in_place (Transfer *transfer)
+{
+  const PvtFileTarget *target = &transfer->target;
+  struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = target->mtime } };
+
+  if ((target->uid != (uid_t) -1 || target->gid != (gid_t) -1)
+      && fchown (transfer->file, target->uid, target->gid) < 0)
+    note_error (transfer, "change the owner of");
+  if (fchmod (transfer->file, target->mode) < 0)
+    note_error (transfer, "change the mode of");
+  if (target->mtime >= 0 && futimens (transfer->file, times) < 0)
+    note_error (transfer, "change the time of");
+  if (transfer->error == NULL && fsync (transfer->file) < 0)
+    note_error (transfer, "write");
+  if (transfer->error == NULL && rename (transfer->partial, transfer->path) < 0)
+    note_error (transfer, "put in place");
+}
+
+static char *
+describe (const Transfer *transfer)
+{
+  PvtStreamEnd end = { .has_bytes = TRUE,
+                       .bytes = transfer->bytes,
+                       .sha256 = (char *) g_checksum_get_string (transfer->sum),
+                       .error = transfer->error };
+  PvtBuf text = { 0 };
+
+  pvt_encode_object (&text, &pvt_stream_end_type, &end);
+  pvt_buf_append_c (&text, '\0');
+  return text.data;
+}
+
+/* Also the end of a line that was cut looks like the end of the data: the stream
+ * knows. What came until then stays for the next attempt. */
+static gpointer
+run (gpointer data)
+{
+  Transfer *transfer = data;
+  g_autofree char *chunk = g_malloc (CHUNK);
+  gboolean reads = transfer->partial == NULL;
+
+  while (reads ? move_chunk (transfer, transfer->file, transfer->pipe, chunk)
+               : move_chunk (transfer, transfer->pipe, transfer->file, chunk))
+    ;
+  if (!reads && transfer->error == NULL && pvt_stream_input_complete (transfer->stream))
+    put_in_place (transfer);
+  close (transfer->file);
+  close (transfer->pipe);
+  pvt_stream_finish (transfer->stream, describe (transfer));
+  pvt_stream_unref (transfer->stream);
+  g_checksum_free (transfer->sum);
+  g_free (transfer->path);
+  g_free (transfer->partial);
+  g_free (transfer->error);
+  g_free (transfer);
+  return NULL;
+}
+
+static gboolean
+start (PvtStream *stream, int file, const char *path, char *partial, const PvtFileTarget *target,
+       GError **error)
+{
+  Transfer *transfer;
+  int ends[2];
+
+  if (pipe2 (ends, O_CLOEXEC) < 0)
+    {
+      close (file);
+      g_free (partial);
+      return fail (error, "make a pipe for", path);
+    }
+  fcntl (ends[0], F_SETPIPE_SZ, PIPE_SIZE);
+  transfer = g_new0 (Transfer, 1);
+  transfer->stream = pvt_stream_ref (stream);
+  transfer->file = file;
+  transfer->path = g_strdup (path);
+  transfer->partial = partial;
+  transfer->sum = g_checksum_new (G_CHECKSUM_SHA256);
+  if (target)
+    transfer->target = *target;
+  transfer->pipe = ends[partial ? 0 : 1];
+  pvt_stream_attach_worker (stream);
+  if (partial)
+    pvt_stream_attach (stream, ends[1], -1, -1);
+  else
+    pvt_stream_attach (stream, -1, ends[0], -1);
+  g_thread_unref (g_thread_new ("file", run, transfer));
+  return TRUE;
+}
+
+/* ---- the commands' side ---- */
+
+gboolean
+pvt_file_stream_read (PvtStream *stream, const char *path, guint64 offset, struct stat *st,
+                      GError **error)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+  if (fd < 0)
+    return fail (error, "open", path);
+  if (fstat (fd, st) < 0 || !S_ISREG (st->st_mode))
+    {
+      close (fd);
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is no regular file", path);
+      return FALSE;
+    }
+  if (offset > (guint64) st->st_size || lseek (fd, (off_t) offset, SEEK_SET) < 0)
+    {
+      close (fd);
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                   "%s has %" G_GUINT64_FORMAT " bytes: there is no offset %" G_GUINT64_FORMAT, path,
+                   (guint64) st->st_size, offset);
+      return FALSE;
+    }
+  return start (stream, fd, path, NULL, NULL, error);
+}
+
+/* Beside the file, so that putting it in place is one rename. */
+static char *
+partial_name (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path), *base = g_path_get_basename (path);
+
+  return g_strdup_printf ("%s/.%s.pvtools-part", directory, base);
+}
+
+gboolean
+pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget *target,
+                       struct stat *before, GError **error)
+{
+  g_autofree char *partial = partial_name (path);
+  struct stat st;
+  int fd;
+
+  if (stat (path, before) < 0)
+    memset (before, 0, sizeof *before);
+  else if (!S_ISREG (before->st_mode))
+    {
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is there and no regular file", path);
+      return FALSE;
+    }
+  fd = open (partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+  if (fd < 0)
+    return fail (error, "write beside", path);
+  if (fstat (fd, &st) < 0 || (guint64) st.st_size < target->offset)
+    {
+      close (fd);
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+                   "%s: there are not %" G_GUINT64_FORMAT " bytes of an earlier attempt", path,
+                   target->offset);
+      return FALSE;
+    }
+  if (ftruncate (fd, (off_t) target->offset) < 0 || lseek (fd, (off_t) target->offset, SEEK_SET) < 0)
+    {
+      close (fd);
+      return fail (error, "write beside", path);
+    }
+  return start (stream, fd, path, g_steal_pointer (&partial), target, error);
+}
+
+gboolean
+pvt_file_stream_partial (const char *path, guint64 *bytes, GError **error)
+{
+  g_autofree char *partial = partial_name (path);
+  struct stat st;
+
+  *bytes = 0;
+  if (lstat (partial, &st) == 0)
+    *bytes = S_ISREG (st.st_mode) ? (guint64) st.st_size : 0;
+  else if (errno != ENOENT)
+    return fail (error, "look beside", path);
+  return TRUE;
+}

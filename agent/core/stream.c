@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "stream.h"
+
+#include "agent/platform/child-watch.h"
+#include "log.h"
+#include "protocol/codec/encode.h"
+#include "protocol/codec/object.h"
+#include "protocol/message/reply.h"
+#include "pvt-tables.h"
+#include "pvt-types.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* One read of a descriptor, and one packet. */
+#define CHUNK (128 * 1024)
+
+/* How long the output of a program that has ended is waited for when somebody
+ * else, whom it has started, holds it open. */
+#define LINGER_MS 500
+
+/* The window is opened again in steps: a packet a step, not a packet a read. */
+#define WINDOW_STEP (PVT_STREAM_WINDOW / 4)
+
+typedef struct
+{
+  PvtStream *stream;
+  guint8 number; /* on the wire */
+  int fd;        /* -1 once at its end */
+  guint source;
+  guint64 credit; /* bytes that the host takes */
+} Output;
+
+struct _PvtStream
+{
+  gatomicrefcount refs;
+  const PvtStreamOps *ops; /* NULL once dropped */
+  gpointer user_data;
+  gboolean attached;
+  Output outputs[2];
+  int in; /* -1 once closed */
+  guint in_source;
+  PvtBuf in_buf;   /* what the descriptor did not take yet */
+  gsize in_done;
+  gsize in_taken;  /* bytes since the window was opened last */
+  gboolean in_end;  /* the host has sent all of it */
+  gint in_complete; /* and all of it was passed on; workers look at it */
+  pid_t pid;       /* 0: no program */
+  int terminal;
+  gboolean child_ended;
+  int status;
+  guint linger;
+  gboolean has_worker;
+  char *result; /* of the worker */
+};
+
+PvtStream *
+pvt_stream_new (const PvtStreamOps *ops, gpointer user_data)
+{
+  PvtStream *stream = g_new0 (PvtStream, 1);
+
+  g_atomic_ref_count_init (&stream->refs);
+  stream->ops = ops;
+  stream->user_data = user_data;
+  stream->in = stream->terminal = -1;
+  for (guint8 i = 0; i < 2; i++)
+    stream->outputs[i] = (Output){ stream, (guint8) (i + 1), -1, 0, PVT_STREAM_WINDOW };
+  return stream;
+}
+
+PvtStream *
+pvt_stream_ref (PvtStream *stream)
+{
+  g_atomic_ref_count_inc (&stream->refs);
+  return stream;
+}
+
+static void
+close_fd (int *fd)
+{
+  if (*fd >= 0)
+    close (*fd);
+  *fd = -1;
+}
+
+static void
+close_output (Output *output)
+{
+  g_clear_handle_id (&output->source, g_source_remove);
+  close_fd (&output->fd);
+}
+
+static void
+close_input (PvtStream *stream)
+{
+  g_clear_handle_id (&stream->in_source, g_source_remove);
+  close_fd (&stream->in);
+}
+
+static void
+close_all (PvtStream *stream)
+{
+  g_clear_handle_id (&stream->linger, g_source_remove);
+  close_input (stream);
+  close_output (&stream->outputs[0]);
+  close_output (&stream->outputs[1]);
+  close_fd (&stream->terminal);
+}
+
+void
+pvt_stream_unref (PvtStream *stream)
+{
+  if (stream == NULL || !g_atomic_ref_count_dec (&stream->refs))
+    return;
+  close_all (stream);
+  pvt_buf_clear (&stream->in_buf);
+  g_free (stream->result);
+  g_free (stream);
+}
+
+/* ---- the handler's side ---- */
+
+static void
+take_fd (int *place, int fd)
+{
+  *place = fd;
+  if (fd >= 0)
+    fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+}
+
+void
+pvt_stream_attach (PvtStream *stream, int in, int out, int err)
+{
+  stream->attached = TRUE;
+  take_fd (&stream->in, in);
+  take_fd (&stream->outputs[0].fd, out);
+  take_fd (&stream->outputs[1].fd, err);
+}
+
+void
+pvt_stream_attach_child (PvtStream *stream, pid_t pid, int terminal)
+{
+  stream->pid = pid;
+  stream->terminal = terminal >= 0 ? fcntl (terminal, F_DUPFD_CLOEXEC, 3) : -1;
+}
+
+void
+pvt_stream_attach_worker (PvtStream *stream)
+{
+  stream->has_worker = TRUE;
+}
+
+gboolean
+pvt_stream_input_complete (PvtStream *stream)
+{
+  return g_atomic_int_get (&stream->in_complete);
+}
+
+gboolean
+pvt_stream_is_attached (const PvtStream *stream)
+{
+  return stream->attached;
+}
+
+/* ---- the end ---- */
+
+static char *
+describe_child (const PvtStream *stream)
+{
+  PvtStreamEnd end = { 0 };
+  PvtBuf text = { 0 };
+
+  end.has_exitcode = WIFEXITED (stream->status);
+  end.exitcode = WEXITSTATUS (stream->status);
+  end.has_signal = WIFSIGNALED (stream->status);
+  end.signal = WTERMSIG (stream->status);
+  pvt_encode_object (&text, &pvt_stream_end_type, &end);
+  pvt_buf_append_c (&text, '\0');
+  return text.data;
+}
+
+/* Over when all output is sent and the program or worker is done. */
+static void
+check_end (PvtStream *stream)
+{
+  const PvtStreamOps *ops = stream->ops;
+  g_autofree char *end = NULL;
+
+  if (ops == NULL || stream->outputs[0].fd >= 0 || stream->outputs[1].fd >= 0)
+    return;
+  if ((stream->pid && !stream->child_ended) || (stream->has_worker && stream->result == NULL))
+    return;
+  end = stream->pid ? describe_child (stream) : g_steal_pointer (&stream->result);
+  stream->ops = NULL;
+  close_all (stream);
+  ops->send (PVT_PACKET_END, 0, end, strlen (end), stream->user_data);
+  ops->over (stream->user_data);
+}
+
+/* ---- to the host ---- */
+
+static gboolean output_readable (gint fd, GIOCondition condition, gpointer data);
+
+static void
+watch_output (Output *output)
+{
+  PvtStream *stream = output->stream;
+  gboolean want = output->fd >= 0 && output->credit > 0 && stream->ops
+                  && stream->ops->has_room (stream->user_data);
+
+  if (want && output->source == 0)
+    output->source = g_unix_fd_add (output->fd, G_IO_IN | G_IO_HUP, output_readable, output);
+  else if (!want)
+    g_clear_handle_id (&output->source, g_source_remove);
+}
+
+static void
+end_output (Output *output)
+{
+  PvtStream *stream = output->stream;
+
+  close_output (output);
+  stream->ops->send (PVT_PACKET_DATA, output->number, NULL, 0, stream->user_data);
+  check_end (stream);
+}
+
+static gboolean
+output_readable (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+  static char chunk[CHUNK]; /* main loop only */
+  Output *output = data;
+  PvtStream *stream = output->stream;
+  gssize n = read (fd, chunk, MIN (sizeof chunk, output->credit));
+
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return G_SOURCE_CONTINUE;
+  if (n <= 0)
+    {
+      /* EIO is how a terminal says that the last program on it has closed it. */
+      output->source = 0;
+      end_output (output);
+      return G_SOURCE_REMOVE;
+    }
+  output->credit -= (guint64) n;
+  /* Whoever is over by this packet has dropped the source by itself. */
+  pvt_stream_ref (stream);
+  if (output->credit == 0 || !stream->ops->has_room (stream->user_data))
+    {
+      output->source = 0;
+      stream->ops->send (PVT_PACKET_DATA, output->number, chunk, (gsize) n, stream->user_data);
+      if (stream->ops)
+        watch_output (output);
+      pvt_stream_unref (stream);
+      return G_SOURCE_REMOVE;
+    }
+  stream->ops->send (PVT_PACKET_DATA, output->number, chunk, (gsize) n, stream->user_data);
+  n = output->source != 0;
+  pvt_stream_unref (stream);
+  return n ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+void
+pvt_stream_window (PvtStream *stream, guint channel, guint32 bytes)
+{
+  Output *output;
+
+  if (channel < 1 || channel > 2)
+    return;
+  output = &stream->outputs[channel - 1];
+  output->credit = MIN (output->credit + bytes, (guint64) PVT_STREAM_WINDOW * 16);
+  watch_output (output);
+}
+
+void
+pvt_stream_wake (PvtStream *stream)
+{
+  watch_output (&stream->outputs[0]);
+  watch_output (&stream->outputs[1]);
+}
+
+/* ---- from the host ---- */
+
+/* What was taken is asked for again, in steps. */
+static void
+open_window (PvtStream *stream, gsize taken)
+{
+  guint32 step;
+
+  stream->in_taken += taken;
+  if (stream->in_taken < WINDOW_STEP || stream->in_end || stream->ops == NULL)
+    return;
+  step = GUINT32_TO_LE ((guint32) stream->in_taken);
+  stream->in_taken = 0;
+  stream->ops->send (PVT_PACKET_WINDOW, 0, &step, sizeof step, stream->user_data);
+}
+
+static gboolean
+feed (PvtStream *stream)
+{
+  gsize before = stream->in_done;
+
+  while (stream->in_done < stream->in_buf.len)
+    {
+      gssize n = write (stream->in, stream->in_buf.data + stream->in_done,
+                        stream->in_buf.len - stream->in_done);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0 && errno == EAGAIN)
+        break;
+      if (n < 0)
+        return FALSE; /* nobody reads it any more */
+      stream->in_done += (gsize) n;
+    }
+  open_window (stream, stream->in_done - before);
+  if (stream->in_done == stream->in_buf.len)
+    {
+      stream->in_done = 0;
+      pvt_buf_empty (&stream->in_buf, CHUNK);
+    }
+  return TRUE;
+}
+
+/* Whoever reads sees the end, and may ask whether it is the host's. */
+static void
+complete_input (PvtStream *stream)
+{
+  if (stream->in_end && stream->in_buf.len == 0)
+    g_atomic_int_set (&stream->in_complete, TRUE);
+  close_input (stream);
+}
+
+static gboolean
+input_writable (gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+  PvtStream *stream = data;
+
+  if (feed (stream) && (stream->in_buf.len > 0 || !stream->in_end))
+    {
+      if (stream->in_buf.len > 0)
+        return G_SOURCE_CONTINUE;
+      stream->in_source = 0;
+      return G_SOURCE_REMOVE;
+    }
+  stream->in_source = 0;
+  complete_input (stream);
+  return G_SOURCE_REMOVE;
+}
+
+/* A terminal has no end of file of its own: its end-of-input character is one. */
+static void
+end_input (PvtStream *stream)
+{
+  stream->in_end = TRUE;
+  if (stream->terminal >= 0)
+    pvt_buf_append_c (&stream->in_buf, 4);
+}
+
+void
+pvt_stream_data (PvtStream *stream, const char *data, gsize len)
+{
+  if (stream->in < 0 || stream->in_end)
+    {
+      /* Nobody reads it, which the host learns from the end; the window stays open. */
+      open_window (stream, len);
+      return;
+    }
+  if (len == 0)
+    end_input (stream);
+  else if (stream->in_buf.len - stream->in_done + len > PVT_STREAM_WINDOW + CHUNK)
+    {
+      pvt_log (PVT_LOG_WARNING, "a stream was sent more than its window: its input is closed");
+      close_input (stream);
+      return;
+    }
+  pvt_buf_append (&stream->in_buf, data, len);
+  if (stream->in_source == 0 && !feed (stream))
+    close_input (stream);
+  else if (stream->in_buf.len > 0 && stream->in_source == 0)
+    stream->in_source = g_unix_fd_add (stream->in, G_IO_OUT, input_writable, stream);
+  else if (stream->in_buf.len == 0 && stream->in_end && stream->terminal < 0)
+    complete_input (stream);
+}
+
+static void
+resize (const PvtStream *stream, guint32 rows, guint32 columns)
+{
+  struct winsize size = { .ws_row = (unsigned short) rows, .ws_col = (unsigned short) columns };
+
+  if (stream->terminal >= 0)
+    ioctl (stream->terminal, TIOCSWINSZ, &size);
+}
+
+void
+pvt_stream_control (PvtStream *stream, const char *json, gsize len)
+{
+  PvtStreamControl control = { 0 };
+
+  if (!pvt_decode_untrusted (json, len, &pvt_stream_control_type, &control))
+    return;
+  /* The program leads its session: its group is its own. */
+  if (control.has_signal && control.signal >= 1 && control.signal <= 64 && stream->pid > 0
+      && !stream->child_ended)
+    kill (-stream->pid, (int) control.signal);
+  if (control.has_rows && control.has_columns)
+    resize (stream, control.rows, control.columns);
+  pvt_object_clear (&pvt_stream_control_type, &control);
+}
+
+/* ---- life ---- */
+
+static gboolean
+has_data (int fd)
+{
+  struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+  return poll (&pfd, 1, 0) > 0 && (pfd.revents & POLLIN);
+}
+
+/* The program has ended; what it wrote is still sent, however slow the host is.
+ * What others hold open without writing is closed. */
+static gboolean
+linger_over (gpointer data)
+{
+  PvtStream *stream = data;
+  gboolean waits = FALSE;
+
+  pvt_stream_ref (stream);
+  for (guint i = 0; i < 2 && stream->ops; i++)
+    {
+      Output *output = &stream->outputs[i];
+
+      if (output->fd >= 0 && has_data (output->fd))
+        waits = TRUE;
+      else if (output->fd >= 0)
+        end_output (output);
+    }
+  waits = waits && stream->ops;
+  if (!waits)
+    stream->linger = 0;
+  pvt_stream_unref (stream);
+  return waits ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static void
+child_ended (pid_t pid G_GNUC_UNUSED, int status, gpointer data)
+{
+  PvtStream *stream = data;
+
+  stream->child_ended = TRUE;
+  stream->status = status;
+  if (stream->ops)
+    {
+      close_input (stream);
+      stream->linger = g_timeout_add (LINGER_MS, linger_over, stream);
+      check_end (stream);
+    }
+  pvt_stream_unref (stream);
+}
+
+void
+pvt_stream_begin (PvtStream *stream)
+{
+  if (stream->pid)
+    pvt_child_watch (stream->pid, child_ended, pvt_stream_ref (stream));
+  pvt_stream_wake (stream);
+  check_end (stream);
+}
+
+typedef struct
+{
+  PvtStream *stream;
+  char *end;
+} Finish;
+
+static gboolean
+worker_finished (gpointer data)
+{
+  Finish *finish = data;
+
+  finish->stream->result = finish->end;
+  check_end (finish->stream);
+  pvt_stream_unref (finish->stream);
+  g_free (finish);
+  return G_SOURCE_REMOVE;
+}
+
+void
+pvt_stream_finish (PvtStream *stream, char *end)
+{
+  Finish *finish = g_new (Finish, 1);
+
+  *finish = (Finish){ pvt_stream_ref (stream), end };
+  g_idle_add_full (G_PRIORITY_DEFAULT, worker_finished, finish, NULL);
+}
+
+void
+pvt_stream_drop (PvtStream *stream)
+{
+  gboolean terminal = stream->terminal >= 0;
+
+  stream->ops = NULL;
+  close_all (stream);
+  /* As when a line is cut; a program on pipes sees them close. */
+  if (terminal && stream->pid > 0 && !stream->child_ended)
+    kill (-stream->pid, SIGHUP);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Data that flows beside a request: the standard input and output of a program,
+ * the bytes of a file. Each direction has a window: a side sends no more than
+ * the other has asked for, so that nobody's memory grows and no stream holds up
+ * another.
+ *
+ * A command's handler, on its thread, attaches descriptors; from the reply on
+ * the main loop moves the data.
+ */
+#pragma once
+
+#include "protocol/frame/packet.h"
+
+#include <sys/types.h>
+
+typedef struct _PvtStream PvtStream;
+
+/* How a stream speaks to its channel; main loop only. */
+typedef struct
+{
+  /* Sends a packet of the stream's. */
+  void (*send) (PvtPacketType type, guint8 channel, const void *data, gsize len, gpointer user_data);
+  /* TRUE while the channel takes more. */
+  gboolean (*has_room) (gpointer user_data);
+  /* It is over: END was sent. The stream may be freed. */
+  void (*over) (gpointer user_data);
+} PvtStreamOps;
+
+/* ---- the handler's side ---- */
+
+/*
+ * Descriptors that the stream takes over and closes, -1 for none: what the host
+ * sends is written to @in; what is read from @out and @err is sent to it. All
+ * become non-blocking.
+ */
+void pvt_stream_attach (PvtStream *stream, int in, int out, int err);
+
+/* The program behind them, whose end is the stream's; waited for by it. With a
+ * terminal, @terminal is its end of it, which is one of those attached. */
+void pvt_stream_attach_child (PvtStream *stream, pid_t pid, int terminal);
+
+/*
+ * A thread does the work on the far ends of the descriptors. It calls
+ * pvt_stream_finish() when it is done, from whatever thread.
+ */
+void pvt_stream_attach_worker (PvtStream *stream);
+
+/* @end: the JSON of a PvtStreamEnd, taken over. */
+void pvt_stream_finish (PvtStream *stream, char *end);
+
+/* TRUE once the host has sent the end of its data and all of it was passed on.
+ * Any thread that has seen the end of file. */
+gboolean pvt_stream_input_complete (PvtStream *stream);
+
+PvtStream *pvt_stream_ref (PvtStream *stream);
+void pvt_stream_unref (PvtStream *stream);
+
+/* ---- the channel's side; main loop only ---- */
+
+PvtStream *pvt_stream_new (const PvtStreamOps *ops, gpointer user_data);
+
+/* TRUE when a handler attached something. */
+gboolean pvt_stream_is_attached (const PvtStream *stream);
+
+/* The reply was sent: data may flow. */
+void pvt_stream_begin (PvtStream *stream);
+
+/* What the host sent for it. */
+void pvt_stream_data (PvtStream *stream, const char *data, gsize len);
+void pvt_stream_window (PvtStream *stream, guint channel, guint32 bytes);
+void pvt_stream_control (PvtStream *stream, const char *json, gsize len);
+
+/* The channel has room again. */
+void pvt_stream_wake (PvtStream *stream);
+
+/* The host is gone or gave it up: closes all, calls nothing any more. */
+void pvt_stream_drop (PvtStream *stream);

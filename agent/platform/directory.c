@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_ENTRIES 100000
+
+static gboolean
+fail (GError **error, const char *what, const char *path)
+{
+  int saved = errno;
+
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
+               what, path, g_strerror (saved));
+  return FALSE;
+}
+
+static void
+free_file (gpointer data)
+{
+  PvtListedFile *file = data;
+
+  g_free (file->name);
+  g_free (file->target);
+  g_free (file);
+}
+
+static PvtListedKind
+kind_of (mode_t mode)
+{
+  return S_ISREG (mode)   ? PVT_LISTED_REGULAR
+         : S_ISDIR (mode) ? PVT_LISTED_DIRECTORY
+         : S_ISLNK (mode) ? PVT_LISTED_LINK
+                          : PVT_LISTED_OTHER;
+}
+
+static void
+add_file (GPtrArray *files, int dir, const char *name, const struct stat *st)
+{
+  PvtListedFile *file = g_new0 (PvtListedFile, 1);
+  char target[PATH_MAX];
+  gssize len = S_ISLNK (st->st_mode) ? readlinkat (dir, name, target, sizeof target) : -1;
+
+  file->name = g_strdup (name);
+  file->kind = kind_of (st->st_mode);
+  file->st = *st;
+  file->target = len >= 0 ? g_strndup (target, (gsize) len) : NULL;
+  g_ptr_array_add (files, file);
+}
+
+static gint
+by_name (gconstpointer a, gconstpointer b)
+{
+  return strcmp ((*(PvtListedFile *const *) a)->name, (*(PvtListedFile *const *) b)->name);
+}
+
+static gboolean
+read_entries (DIR *dir, const char *path, GPtrArray *files, GError **error)
+{
+  for (struct dirent *entry; (entry = readdir (dir)) != NULL;)
+    {
+      struct stat st;
+
+      if (strcmp (entry->d_name, ".") == 0 || strcmp (entry->d_name, "..") == 0
+          || fstatat (dirfd (dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        continue; /* gone meanwhile */
+      if (files->len == MAX_ENTRIES)
+        {
+          g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s has more than %d entries", path,
+                       MAX_ENTRIES);
+          return FALSE;
+        }
+      add_file (files, dirfd (dir), entry->d_name, &st);
+    }
+  g_ptr_array_sort (files, by_name);
+  return TRUE;
+}
+
+GPtrArray *
+pvt_directory_list (const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) files = g_ptr_array_new_with_free_func (free_file);
+  struct stat st;
+  DIR *dir;
+  gboolean ok;
+
+  if (stat (path, &st) < 0)
+    {
+      fail (error, "look at", path);
+      return NULL;
+    }
+  if (!S_ISDIR (st.st_mode))
+    {
+      add_file (files, AT_FDCWD, "", &st);
+      return g_steal_pointer (&files);
+    }
+  dir = opendir (path);
+  if (dir == NULL)
+    {
+      fail (error, "list", path);
+      return NULL;
+    }
+  ok = read_entries (dir, path, files, error);
+  closedir (dir);
+  return ok ? g_steal_pointer (&files) : NULL;
+}
+
+gboolean
+pvt_directory_make (const char *path, mode_t mode, uid_t uid, gid_t gid, GError **error)
+{
+  struct stat st;
+
+  if (mkdir (path, mode) < 0 && (errno != EEXIST || stat (path, &st) < 0 || !S_ISDIR (st.st_mode)))
+    return fail (error, "make the directory", path);
+  if ((uid != (uid_t) -1 || gid != (gid_t) -1) && chown (path, uid, gid) < 0)
+    return fail (error, "change the owner of", path);
+  return chmod (path, mode) == 0 || fail (error, "change the mode of", path);
+}
+
+gboolean
+pvt_directory_link (const char *path, const char *target, GError **error)
+{
+  struct stat st;
+
+  if (lstat (path, &st) == 0 && S_ISLNK (st.st_mode))
+    unlink (path);
+  return symlink (target, path) == 0 || fail (error, "make the link", path);
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Snapshots of a guest whose database is under write load, while agent, guardian
+and host tool are killed or stopped at random: what is called consistent must be,
+and no write may wait past the deadline.
+
+PVT_LONG=1 runs it for minutes; PVT_SEED repeats a run.
+"""
+
+import collections
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+
+import cli
+import debian
+import tap
+from agent import find_agent
+from postgres import Database
+from shell import sh
+from tap import check, equal, note
+from test_snapshot import SlowMonitor
+from vm import VM
+
+LONG = bool(os.environ.get("PVT_LONG"))
+SEED = int(os.environ.get("PVT_SEED") or random.randrange(1 << 30))
+DEADLINE = 60
+DISKS = {"ext4": 512, "xfs": 320, "btrfs": 256}
+SCRIPT = "/root/test-torture"
+
+# What is done to a trial; chaos first so that a bounded run has all of it.
+PLANS = ["none", "kill-agent", "kill-tool", "none", "stop-tool", "kill-guardian", "none", "kill-agent"]
+
+
+class Guest(VM):
+    def __init__(self):
+        super().__init__(*debian.image(find_agent(), full_kernel=True, database=True), memory=1536,
+                         disks=[(f"virtio-blk-pci,drive={{drive}},serial={name}", size << 20)
+                                for name, size in DISKS.items()])
+        self.second = self.directory / "qmp2.sock"
+        self.arguments += ["-qmp", f"unix:{self.second},server=on,wait=off"]
+
+    def script(self, *words, timeout=300):
+        with self.line(timeout=timeout) as line:
+            line.sync()
+            return sh(line, f"bash {SCRIPT} {' '.join(words)}", timeout=timeout)
+
+    def background(self, script):
+        with self.line(timeout=120) as line:
+            line.sync()
+            line.ask("guest-exec", path="/bin/bash", arg=["-c", script])
+
+
+def boot():
+    vm = Guest()
+    vm.__enter__()
+    vm.wait_agent(300)
+    with vm.line(timeout=300) as line:
+        handle = line.ask("guest-file-open", path=SCRIPT, mode="w")
+        import base64
+        data = (HERE / "files/test-torture").read_bytes()
+        line.ask("guest-file-write", handle=handle, **{"buf-b64": base64.b64encode(data).decode()})
+        line.ask("guest-file-close", handle=handle)
+    vm.script("prepare", timeout=600)
+    vm.background(f"bash {SCRIPT} load")
+    return vm
+
+
+def disturb(vm, plan, delay, process):
+    """What happens @delay seconds after the snapshot was begun."""
+    def later():
+        time.sleep(delay)
+        if plan == "kill-tool":
+            process.kill()
+        elif plan == "stop-tool":
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(13)
+            process.send_signal(signal.SIGCONT)
+    thread = threading.Thread(target=later)
+    if plan in ("kill-tool", "stop-tool"):
+        thread.start()
+    return thread
+
+
+def await_thaw(vm):
+    deadline = time.monotonic() + DEADLINE + 30
+    while True:
+        try:
+            with vm.line(timeout=30) as line:
+                line.sync()
+                state = line.ask("pvt-get-freeze")
+                if state["phase"] == "thawed":
+                    return
+        except (TimeoutError, EOFError, OSError):
+            state = "no answer"
+        check(time.monotonic() < deadline, f"still {state}")
+        time.sleep(0.3)
+
+
+def trial(vm, plan, to, chance):
+    """(exit code, report or None, rows committed before)."""
+    committed = int(vm.script("committed"))
+    # The monitor takes its time: what is done to a trial hits all of it.
+    slow = SlowMonitor(vm, lambda client, pause=chance.uniform(0, 3): time.sleep(pause))
+    delay = chance.uniform(0.3, 4)
+    if plan.startswith("kill-") and plan != "kill-tool":
+        target = "pvtools-agent" if plan == "kill-agent" else "pvt-guardian"
+        # Everything it needs is in memory when the root is frozen.
+        vm.background(f"pidof sleep > /dev/null; exec -c /bin/bash --norc -c 'PATH=/bin:/usr/bin; "
+                      f"read -t {delay:.2f} < <(sleep 60); for p in /proc/[0-9]*; do read -r name < $p/comm; "
+                      f"[ $name = {target[:15]} ] && kill -9 ${{p#/proc/}}; done'")
+    process = cli.start("snapshot", slow.address, "--to", to, "--deadline", DEADLINE, "-o",
+                        "json", "--timeout", "20")
+    thread = disturb(vm, plan, delay, process)
+    out, _ = process.communicate(timeout=300)
+    if thread.ident:
+        thread.join()
+    slow.close()
+    await_thaw(vm)
+    return process.returncode, json.loads(out) if out.strip().startswith("{") else None, committed
+
+
+def run(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"{words}: {done.stdout[-600:]}{done.stderr[-600:]}")
+    return done.stdout
+
+
+class Mounted:
+    def __init__(self, image, place):
+        self.image, self.place = image, place
+        place.mkdir(exist_ok=True)
+
+    def __enter__(self):
+        run("mount", "-o", "loop", self.image, self.place)
+        return self.place
+
+    def __exit__(self, *_):
+        run("umount", self.place)
+
+
+def verify_database(data, committed):
+    with Database(data) as database:
+        count, first, last = map(int, database.ask(
+            "SELECT count(*), coalesce(min(n), 1), coalesce(max(n), 0) FROM log").split("|"))
+        equal((count, first), (last, 1), "rows are numbered without a gap")
+        check(last >= committed, f"row {committed} was committed before the snapshot, the last is {last}")
+        sums = database.ask("SELECT (SELECT sum(abalance) FROM pgbench_accounts), "
+                            "(SELECT sum(tbalance) FROM pgbench_tellers), "
+                            "(SELECT sum(bbalance) FROM pgbench_branches), "
+                            "(SELECT coalesce(sum(delta), 0) FROM pgbench_history)").split("|")
+        equal(len(set(sums)), 1, f"balances {sums}")
+        for word in ("PANIC", "invalid page", "could not read"):
+            check(word not in database.log(), database.log()[-1500:])
+        return last
+
+
+def verify(report, committed, work):
+    """Every disk of a snapshot that was called consistent."""
+    raw = {}
+    for name, disk in zip(DISKS, [d for d in report["guests"][0]["disks"] if d["disk"] != "root"]):
+        check(disk["inside-the-freeze"], disk)
+        raw[name] = work / f"{name}.raw"
+        run("qemu-img", "convert", "-U", "-O", "raw", disk["snapshot"], raw[name])
+    run("e2fsck", "-fn", raw["ext4"])
+    run("btrfs", "check", "--readonly", raw["btrfs"])
+    place = work / "mnt"
+    with Mounted(raw["xfs"], place) as mounted:
+        lines = (mounted / "log").read_text().split("\n")[:-1]
+        equal(lines, [f"line {n + 1}" for n in range(len(lines))], "the writer's lines on xfs")
+    run("xfs_repair", "-n", raw["xfs"])
+    with Mounted(raw["ext4"], place) as mounted:
+        data = next(mounted.glob("[0-9]*/main"))
+        last = verify_database(data, committed)
+    for path in raw.values():
+        path.unlink()
+    return last
+
+
+def longest_write(vm):
+    with vm.line(timeout=60) as line:
+        line.sync()
+        text = sh(line, "cat /run/longest-*", timeout=60)
+    return max(int(word) for word in text.split()) / 1e6
+
+
+def test_snapshots_under_load_and_chaos():
+    chance = random.Random(SEED)
+    trials = 40 if LONG else len(PLANS)
+    outcomes = collections.Counter()
+    note(f"seed {SEED}, {trials} trials")
+    vm = boot()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="pvt-torture-"))
+    try:
+        for number in range(trials):
+            plan = PLANS[number % len(PLANS)] if number < len(PLANS) else chance.choice(PLANS)
+            to = work / f"to{number}"
+            to.mkdir()
+            code, report, committed = trial(vm, plan, to, chance)
+            verdict = report["verdict"] if report else "no report"
+            outcomes[f"{plan}: {verdict} ({code})"] += 1
+            if code == 0:
+                rows = verify(report, committed, work)
+                guest = report["guests"][0]
+                held = (guest["thaw-began"] - guest["frozen-at"]) / 1e9
+                note(f"trial {number + 1} {plan}: consistent, held {held:.2f} s, {rows} rows "
+                     f"({committed} before)")
+            else:
+                check(report is None or verdict != "consistent" or code in (13, 14, 15), (code, report))
+                note(f"trial {number + 1} {plan}: {verdict}, exit code {code}")
+        longest = longest_write(vm)
+        for outcome, count in sorted(outcomes.items()):
+            note(f"{count:3d} x {outcome}")
+        note(f"the longest write took {longest:.1f} s; the deadline is {DEADLINE} s")
+        check(longest < DEADLINE + 10, f"a write waited {longest:.1f} s")
+        check(any("(0)" in outcome for outcome in outcomes), "not one consistent snapshot")
+    finally:
+        vm.__exit__(*sys.exc_info())
+        shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
