@@ -11,6 +11,8 @@ struct _PvtCall
 {
   const PvtCommand *command;
   const char *channel;      /* the channel's name, for the log */
+  gconstpointer args;       /* as the handler gets them; for the record */
+  gint64 started;           /* g_get_monotonic_time() */
   PvtStream *stream;        /* what a handler may attach to; NULL on a channel without streams */
   gboolean delimit;         /* the reply is preceded by 0xFF */
   gint64 deadline;          /* g_get_monotonic_time() at which nobody waits any more */

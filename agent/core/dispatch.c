@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dispatch.h"
 
+#include "audit.h"
 #include "gate.h"
 #include "log.h"
 #include "policy.h"
@@ -95,19 +96,25 @@ decode_args (const PvtCommand *command, const PvtRequest *request, Args *args, G
   return pvt_decode_object (&cursor, type, PVT_DECODE_STRICT, args, error);
 }
 
-/* Everything that changes the guest is on record, with its outcome. */
+/* Everything that changes the guest is on record, with its arguments, outcome
+ * and duration; queries are for who asks for a verbose log. */
 static void
 log_outcome (const PvtCall *call, const GError *error)
 {
   const PvtCommandInfo *info = call->command->info;
   PvtLogLevel level = info->command_class == PVT_CLASS_QUERY ? PVT_LOG_DEBUG : PVT_LOG_INFO;
+  g_autofree char *args = NULL;
+  gint64 took_ms;
 
   if (!pvt_log_enabled (level))
     return;
+  args = pvt_audit_describe (info->args, call->args);
+  took_ms = call->started ? (g_get_monotonic_time () - call->started) / 1000 : 0;
   if (error)
-    pvt_log (level, "%s: %s failed: %s", call->channel, info->name, error->message);
+    pvt_log (level, "%s: %s%s failed after %" G_GINT64_FORMAT " ms: %s", call->channel, info->name,
+             args, took_ms, error->message);
   else
-    pvt_log (level, "%s: %s ok", call->channel, info->name);
+    pvt_log (level, "%s: %s%s ok in %" G_GINT64_FORMAT " ms", call->channel, info->name, args, took_ms);
 }
 
 static void
@@ -159,7 +166,10 @@ static void
 run_inline (const PvtCommand *command, const char *channel, Args *args, PvtSlice id, PvtBuf *out)
 {
   const PvtCommandInfo *info = command->info;
-  PvtCall call = { .command = command, .channel = channel };
+  PvtCall call = { .command = command,
+                   .channel = channel,
+                   .args = args,
+                   .started = info->command_class == PVT_CLASS_QUERY ? 0 : g_get_monotonic_time () };
   g_autoptr (GError) error = NULL;
   gpointer result[2] = { NULL, NULL };
 

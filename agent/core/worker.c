@@ -110,6 +110,8 @@ pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *st
   job->call.deadline = g_get_monotonic_time () + (gint64) command->info->budget_ms * 1000;
   job->call.cancelled = &job->cancelled;
   job->args = args;
+  job->call.args = args;
+  job->call.started = g_get_monotonic_time ();
   job->done = done;
   job->user_data = user_data;
   job->timer = g_timeout_add (command->info->budget_ms, out_of_time, job);

@@ -32,6 +32,7 @@ enum
 {
   PVT_FIELD_OPTIONAL = 1 << 0,
   PVT_FIELD_ARRAY = 1 << 1,
+  PVT_FIELD_SECRET = 1 << 2, /* never logged */
 };
 
 #define PVT_NO_OFFSET G_MAXUINT16

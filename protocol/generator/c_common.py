@@ -85,7 +85,8 @@ def field_row(field, struct, types, offset=None):
     """One PvtField initialiser."""
     name = member(field.name)
     flags = [flag for flag, on in (("PVT_FIELD_OPTIONAL", field.optional),
-                                   ("PVT_FIELD_ARRAY", field.array)) if on]
+                                   ("PVT_FIELD_ARRAY", field.array),
+                                   ("PVT_FIELD_SECRET", field.secret)) if on]
     where = offset if offset is not None else f"G_STRUCT_OFFSET ({struct}, {name})"
     has = (f"G_STRUCT_OFFSET ({struct}, has_{name})"
            if field.optional and is_scalar(field, types) else "PVT_NO_OFFSET")

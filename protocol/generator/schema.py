@@ -15,7 +15,7 @@ _KEYS = {
     "file": {"domain", "doc", "commands", *SECTIONS},
     "command": _COMMON | {"class", "frozen", "blocks", "budget-ms", "success-response", "ordered", "stream",
                           "args", "returns", "errors", "example"},
-    "field": {"type", "doc", "max", "max-item", "min", "range", "since"},
+    "field": {"type", "doc", "max", "max-item", "min", "range", "since", "secret"},
     "struct": _COMMON | {"fields"},
     "enum": _COMMON | {"values"},
     "alternate": _COMMON | {"branches"},
@@ -79,6 +79,7 @@ class Field:
             fail(where, f"type '{text}' is not closed")
         if not _WORD.match(self.name.replace("_", "-")):
             fail(where, f"'{self.name}' is not a member name")
+        self.secret = bool(spec.get("secret", False))
         self.max = spec.get("max", 0)
         self.max_item = spec.get("max-item", 0)
         low_high = spec.get("range", [spec.get("min", 0), 0])

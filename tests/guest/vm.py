@@ -44,7 +44,10 @@ class VM:
             "-serial", f"file:{self.console}", "-qmp", f"unix:{self.qmp_socket},server=on,wait=off",
             "-device", "virtio-serial-pci,id=vser",
             "-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"]
+        self.extended_socket = self.directory / "extended.sock"
         if port:
+            self.arguments += ["-chardev", f"socket,id=extended,path={self.extended_socket},server=on,wait=off",
+                               "-device", "virtserialport,bus=vser.0,chardev=extended,name=org.pvtools.0"]
             self.arguments += ["-device", f"virtserialport,bus=vser.0,chardev=agent,name={PORT},id=port"]
         if disk:
             self.arguments += ["-drive", f"file={disk},if=none,id=root,format=raw,snapshot=on",

@@ -59,6 +59,22 @@ def test_capture_modes():
             equal({key: text(value) for key, value in status.items()}, data, f"mode {mode}")
 
 
+def test_what_is_on_record():
+    secret = base64.b64encode(b"pa55word").decode()
+    with Agent() as agent, agent.line() as line:
+        run(line, "sh", "-c", "exit 3", env=["TOKEN=pa55word"], input_data=secret)
+        refused(line, "nobody-here", name="guest-set-user-password", username="nobody-here",
+                password=secret, crypted=False)
+        refused(line, "nobody-here", name="guest-ssh-add-authorized-keys", username="nobody-here",
+                keys=["ssh-ed25519 pa55word"])
+        text = agent.log.read_text()
+        for fragment in ("general: guest-exec path=sh arg=-c,exit 3 env=*** input-data=(8 bytes) ok in ",
+                         "exited with code 3", "guest-set-user-password username=nobody-here "
+                         "password=*** crypted=false failed after ", "keys=***"):
+            check(fragment in text, f"{fragment!r} is not in {text}")
+        check("pa55word" not in text and secret not in text, f"a secret is on record: {text}")
+
+
 def test_path_lookup_environment_and_input():
     with Agent() as agent, agent.line() as line:
         status = run(line, "sh", "-c", "cat; echo $NAME$HOME", env=["NAME=value"],
