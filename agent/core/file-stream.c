@@ -2,6 +2,7 @@
 #include "file-stream.h"
 
 #include "protocol/codec/encode.h"
+#include "protocol/codec/sum64.h"
 #include "pvt-tables.h"
 #include "pvt-types.h"
 
@@ -24,7 +25,7 @@ typedef struct
   char *partial; /* where it is written; NULL: it is read */
   PvtFileTarget target;
   /* results */
-  GChecksum *sum;
+  PvtSum64 sum;
   guint64 bytes;
   char *error;
 } Transfer;
@@ -78,7 +79,7 @@ move_chunk (Transfer *transfer, int from, int to, char *chunk)
     note_error (transfer, "read");
   if (n <= 0)
     return FALSE;
-  g_checksum_update (transfer->sum, (const guchar *) chunk, n);
+  pvt_sum64_add (&transfer->sum, chunk, (gsize) n);
   transfer->bytes += (guint64) n;
   if (write_all (to, chunk, (gsize) n))
     return TRUE;
@@ -109,12 +110,12 @@ put_in_place (Transfer *transfer)
 static char *
 describe (const Transfer *transfer)
 {
-  PvtStreamEnd end = { .has_bytes = TRUE,
-                       .bytes = transfer->bytes,
-                       .sha256 = (char *) g_checksum_get_string (transfer->sum),
-                       .error = transfer->error };
+  char sum[17];
+  PvtStreamEnd end
+      = { .has_bytes = TRUE, .bytes = transfer->bytes, .sum = sum, .error = transfer->error };
   PvtBuf text = { 0 };
 
+  pvt_sum64_text (&transfer->sum, sum);
   pvt_encode_object (&text, &pvt_stream_end_type, &end);
   pvt_buf_append_c (&text, '\0');
   return text.data;
@@ -138,7 +139,6 @@ run (gpointer data)
   close (transfer->pipe);
   pvt_stream_finish (transfer->stream, describe (transfer));
   pvt_stream_unref (transfer->stream);
-  g_checksum_free (transfer->sum);
   g_free (transfer->path);
   g_free (transfer->partial);
   g_free (transfer->error);
@@ -165,7 +165,7 @@ start (PvtStream *stream, int file, const char *path, char *partial, const PvtFi
   transfer->file = file;
   transfer->path = g_strdup (path);
   transfer->partial = partial;
-  transfer->sum = g_checksum_new (G_CHECKSUM_SHA256);
+  pvt_sum64_init (&transfer->sum);
   if (target)
     transfer->target = *target;
   transfer->pipe = ends[partial ? 0 : 1];

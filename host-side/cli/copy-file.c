@@ -2,6 +2,7 @@
 #include "copy.h"
 #include "output.h"
 #include "protocol/codec/object.h"
+#include "protocol/codec/sum64.h"
 #include "protocol/message/reply.h"
 #include "pvt-tables.h"
 
@@ -28,7 +29,7 @@ typedef struct
   PvtCopy *copy;
   guint32 id;
   int fd;
-  GChecksum *sum;
+  PvtSum64 sum;
   guint64 moved;
   gboolean over;
   int write_errno; /* of our side; 0: none */
@@ -77,7 +78,7 @@ on_data (guint channel, const char *data, gsize len, gpointer user_data)
         transfer->write_errno = errno;
       if (n <= 0)
         continue;
-      g_checksum_update (transfer->sum, (const guchar *) data, n);
+      pvt_sum64_add (&transfer->sum, data, (gsize) n);
       data += n;
       left -= (gsize) n;
       transfer->moved += (guint64) n;
@@ -118,7 +119,9 @@ static gboolean
 check_end (Transfer *transfer, const char *path, GError **error)
 {
   const PvtStreamEnd *end = &transfer->end;
+  char sum[17];
 
+  pvt_sum64_text (&transfer->sum, sum);
   if (transfer->write_errno)
     {
       errno = transfer->write_errno;
@@ -131,7 +134,7 @@ check_end (Transfer *transfer, const char *path, GError **error)
     g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, "%s: in the guest: %s", path,
                  end->error);
   else if (end->bytes != transfer->moved
-           || g_strcmp0 (end->sha256, g_checksum_get_string (transfer->sum)) != 0)
+           || g_strcmp0 (end->sum, sum) != 0)
     g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED,
                  "%s: the guest's checksum of what went over is another", path);
   else
@@ -142,7 +145,6 @@ check_end (Transfer *transfer, const char *path, GError **error)
 static void
 clear_transfer (Transfer *transfer)
 {
-  g_checksum_free (transfer->sum);
   pvt_object_clear (&pvt_stream_end_type, &transfer->end);
   if (transfer->fd >= 0)
     close (transfer->fd);
@@ -167,7 +169,7 @@ send_data (Transfer *transfer, const char *path, guint64 total, guint64 offset, 
 
           if (n < 0)
             return pvt_copy_fail (error, "read", path);
-          g_checksum_update (transfer->sum, (const guchar *) chunk, n);
+          pvt_sum64_add (&transfer->sum, chunk, (gsize) n);
           pvt_extended_send (extended, transfer->id, chunk, (gsize) n);
           transfer->moved += (guint64) n;
           at_end = n == 0;
@@ -187,7 +189,7 @@ static gboolean
 send_by_stream (PvtCopy *copy, int fd, const struct stat *st, const char *from, const char *to,
                 GError **error)
 {
-  Transfer transfer = { .copy = copy, .fd = fd, .sum = g_checksum_new (G_CHECKSUM_SHA256) };
+  Transfer transfer = { .copy = copy, .fd = fd };
   PvtStatPartialArgs partial = { .path = (char *) to };
   PvtWriteFileArgs args = { .path = (char *) to,
                             .has_mode = TRUE,
@@ -202,6 +204,7 @@ send_by_stream (PvtCopy *copy, int fd, const struct stat *st, const char *from, 
   guint64 offset = 0;
   gboolean ok = TRUE;
 
+  pvt_sum64_init (&transfer.sum);
   if (copy->resume)
     ok = pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_STAT_PARTIAL], &partial,
                             &offset, CALL_MS, NULL, NULL, NULL, error);
@@ -304,11 +307,12 @@ static gboolean
 fetch_by_stream (PvtCopy *copy, const char *from, int dir, const char *name, GError **error)
 {
   g_autofree char *partial = g_strdup_printf (".%s.pvtools-part", name);
-  Transfer transfer = { .copy = copy, .fd = -1, .sum = g_checksum_new (G_CHECKSUM_SHA256) };
+  Transfer transfer = { .copy = copy, .fd = -1 };
   PvtReadFileArgs args = { .path = (char *) from, .has_offset = TRUE };
   PvtFileAttributes *file = NULL;
   gboolean ok;
 
+  pvt_sum64_init (&transfer.sum);
   transfer.fd = open_partial (dir, partial, copy->resume, &args.offset, error);
   ok = transfer.fd >= 0
        && pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_READ_FILE], &args,
