@@ -102,7 +102,8 @@ static void
 log_outcome (const PvtCall *call, const GError *error)
 {
   const PvtCommandInfo *info = call->command->info;
-  PvtLogLevel level = info->command_class == PVT_CLASS_QUERY ? PVT_LOG_DEBUG : PVT_LOG_INFO;
+  PvtLogLevel level
+      = info->command_class == PVT_CLASS_QUERY || info->quiet ? PVT_LOG_DEBUG : PVT_LOG_INFO;
   g_autofree char *args = NULL;
   gint64 took_ms;
 

@@ -30,6 +30,7 @@ typedef struct
   gboolean blocks;          /* its handler may block */
   gboolean success_response;
   gboolean compat;          /* qemu-ga has it */
+  gboolean quiet;           /* a part of what is on record: logged for who asks */
   gboolean stream;          /* begins a stream: on the extended channel only */
 } PvtCommandInfo;
 
@@ -59,7 +60,7 @@ def info_row(command):
     returns = f"&{return_var(command)}" if command.returns else "NULL"
     flags = ", ".join(str(flag).upper() for flag in (
         command.frozen, command.blocks, command.success_response, "compat" in command.spec,
-        command.stream))
+        command.quiet, command.stream))
     return (f'  {{ "{command.name}", {args_ref(command)}, {returns}, {command.budget_ms},\n'
             f"    PVT_CLASS_{command.klass.upper()}, {flags} }},")
 

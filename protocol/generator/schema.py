@@ -13,7 +13,7 @@ SECTIONS = ("structs", "enums", "alternates", "unions")
 _COMMON = {"since", "compat", "doc"}
 _KEYS = {
     "file": {"domain", "doc", "commands", *SECTIONS},
-    "command": _COMMON | {"class", "frozen", "blocks", "budget-ms", "success-response", "ordered", "stream",
+    "command": _COMMON | {"class", "frozen", "blocks", "budget-ms", "success-response", "ordered", "stream", "quiet",
                           "args", "returns", "errors", "example"},
     "field": {"type", "doc", "max", "max-item", "min", "range", "since", "secret"},
     "struct": _COMMON | {"fields"},
@@ -186,6 +186,7 @@ class Command:
         self.budget_ms = spec["budget-ms"]
         self.success_response = bool(spec.get("success-response", True))
         self.stream = bool(spec.get("stream", False))
+        self.quiet = bool(spec.get("quiet", False))
         self.example = spec.get("example", {})
         self.args = [Field(f"{where}.{key}", key, field)
                      for key, field in spec.get("args", {}).items()]

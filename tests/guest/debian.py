@@ -29,6 +29,8 @@ def guest_files(agent):
             (TREE / "packaging/systemd/pvtools-agent.service", 0o644),
         "/lib/udev/rules.d/60-pvtools-agent.rules":
             (TREE / "packaging/udev/60-pvtools-agent.rules", 0o644),
+        "/lib/udev/rules.d/61-pvtools-hotplug.rules":
+            (TREE / "packaging/udev/61-pvtools-hotplug.rules", 0o644),
         "/etc/systemd/system/pvt-test-disks.service": (FILES / "test-disks.service", 0o644),
         "/usr/local/sbin/pvt-test-disks": (FILES / "test-disks", 0o755),
         "/usr/share/pvtools/hooks/postgresql": (TREE / "agent/hooks/postgresql", 0o755),

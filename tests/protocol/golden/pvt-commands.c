@@ -10,8 +10,8 @@ static const PvtField return_of_pvt_tell = { "return", 6, PVT_KIND_I64, 0, 0, PV
 
 const PvtCommandInfo pvt_command_infos[] = {
   { "guest-do", &pvt_guest_do_args_type, &return_of_guest_do, 1000,
-    PVT_CLASS_CONTROL, FALSE, TRUE, TRUE, TRUE, FALSE },
+    PVT_CLASS_CONTROL, FALSE, TRUE, TRUE, TRUE, FALSE, FALSE },
   { "pvt-tell", NULL, &return_of_pvt_tell, 10,
-    PVT_CLASS_QUERY, TRUE, FALSE, TRUE, FALSE, FALSE },
+    PVT_CLASS_QUERY, TRUE, FALSE, TRUE, FALSE, FALSE, FALSE },
 };
 const guint pvt_n_command_infos = G_N_ELEMENTS (pvt_command_infos);

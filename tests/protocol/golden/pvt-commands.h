@@ -17,6 +17,7 @@ typedef struct
   gboolean blocks;          /* its handler may block */
   gboolean success_response;
   gboolean compat;          /* qemu-ga has it */
+  gboolean quiet;           /* a part of what is on record: logged for who asks */
   gboolean stream;          /* begins a stream: on the extended channel only */
 } PvtCommandInfo;
 
