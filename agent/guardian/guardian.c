@@ -95,11 +95,11 @@ is_under_way (Shared *shared)
 
 /* A hang-up: all threads of the agent are gone, and with them their ioctls. */
 static gboolean
-agent_is_dead (int socket)
+agent_is_dead (int socket, int patience_ms)
 {
   struct pollfd pfd = { .fd = socket, .events = POLLRDHUP };
 
-  return poll (&pfd, 1, LOOK_MS) > 0 && (pfd.revents & (POLLHUP | POLLRDHUP | POLLERR));
+  return poll (&pfd, 1, patience_ms) > 0 && (pfd.revents & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
 /* Ends the freeze. What is frozen goes at once; what is just being frozen, as
@@ -112,7 +112,7 @@ end_freeze (Shared *shared, int socket, PvtFreezeEnd end)
   thaw_all (shared, FROZEN);
   while (is_under_way (shared))
     {
-      if (agent_is_dead (socket))
+      if (agent_is_dead (socket, LOOK_MS))
         thaw_all (shared, FREEZING);
       thaw_all (shared, FROZEN);
     }
@@ -218,7 +218,7 @@ lock_memory (Shared *shared, int socket, int timer)
     _exit (1);
   thaw_all (shared, FREEZING);
   is_under_way (shared);
-  agent_is_dead (socket);
+  agent_is_dead (socket, 0);
   pvt_boottime ();
 }
 

@@ -3,7 +3,11 @@
 
 #include "hooks.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define GROUP "freeze"
 
@@ -104,6 +108,23 @@ save_list (GKeyFile *file, const char *key, GPtrArray *list, gboolean as_runs)
   g_key_file_set_string_list (file, GROUP, key, items, list->len);
 }
 
+/* Whole or not at all for who reads it, but not on the disk's platters: a crash
+ * of the guest ends every freeze, and the freeze must not wait for a disk here. */
+static gboolean
+replace_file (const char *path, const char *text, gsize len, GError **error)
+{
+  g_autofree char *fresh = g_strconcat (path, ".new", NULL);
+  int fd = open (fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+  gboolean ok = fd >= 0 && write (fd, text, len) == (gssize) len && rename (fresh, path) == 0;
+
+  if (!ok)
+    g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (errno), "cannot write %s: %s",
+                 path, g_strerror (errno));
+  if (fd >= 0)
+    close (fd);
+  return ok;
+}
+
 gboolean
 pvt_record_save (const char *statedir, const PvtFreezeRecord *record, GError **error)
 {
@@ -122,7 +143,5 @@ pvt_record_save (const char *statedir, const PvtFreezeRecord *record, GError **e
   save_list (file, "mountpoints", record->mountpoints, FALSE);
   save_list (file, "hooks", record->hooks, TRUE);
   text = g_key_file_to_data (file, &len, NULL);
-  /* Not to the disk's platters: a crash of the guest ends every freeze. */
-  return g_file_set_contents_full (path, text, (gssize) len, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
-                                   error);
+  return replace_file (path, text, len, error);
 }
