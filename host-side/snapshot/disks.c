@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "disks.h"
 
+#include "host-side/client/json-tree.h"
 #include "pvt-error.h"
 
 #include <string.h>
@@ -46,6 +47,22 @@ overlay_name (const char *directory, const char *label, const char *device)
   return g_build_filename (directory, name, NULL);
 }
 
+/* QEMU names a node without a file name of its own by its JSON: the file that it
+ * is in is told then. The caller frees; NULL for NULL. */
+static char *
+plain_name (const char *name)
+{
+  g_autoptr (JsonNode) node = NULL;
+  const char *inner;
+
+  if (name == NULL || !g_str_has_prefix (name, "json:"))
+    return g_strdup (name);
+  name += strlen ("json:");
+  node = pvt_json_tree_new ((PvtSlice){ name, strlen (name) }, NULL);
+  inner = node ? pvt_json_string (object_member (json_node_get_object (node), "file"), "filename") : NULL;
+  return g_strdup (inner ? inner : name);
+}
+
 /* NULL for what is no writable disk. */
 static PvtSnapshotDisk *
 describe (JsonObject *entry, const char *directory, const char *label)
@@ -63,7 +80,7 @@ describe (JsonObject *entry, const char *directory, const char *label)
   disk = g_new0 (PvtSnapshotDisk, 1);
   disk->node = device == NULL || *device == '\0';
   disk->device = g_strdup (disk->node ? node : device);
-  disk->file = g_strdup (file ? file : pvt_json_string (inserted, "file"));
+  disk->file = plain_name (file ? file : pvt_json_string (inserted, "file"));
   disk->overlay = overlay_name (directory, label, disk->device);
   return disk;
 }
