@@ -12,6 +12,7 @@
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
 #include "agent/platform/statfs-probe.h"
+#include "pressure-report.h"
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
@@ -101,8 +102,8 @@ pressure_line (const PvtRoot *root, const char *name)
   return line;
 }
 
-static PvtPressure *
-pressure (const PvtRoot *root)
+PvtPressure *
+pvt_pressure_report (const PvtRoot *root)
 {
   PvtPressure *all = pvt_pressure_new ();
 
@@ -146,7 +147,7 @@ pvt_handle_get_cpu_usage (PvtCall *call, const PvtGetCpuUsageArgs *args, PvtCpuU
       if (then)
         g_ptr_array_add (usage->cpus, cpu_share (then, now));
     }
-  usage->pressure = pressure (root);
+  usage->pressure = pvt_pressure_report (root);
   *result = usage;
   return TRUE;
 }

@@ -4,6 +4,7 @@
 
 #include "agent/platform/blockdev.h"
 #include "agent/platform/bounds.h"
+#include "agent/platform/counters.h"
 #include "agent/platform/cpus.h"
 #include "agent/platform/diskstats.h"
 #include "agent/platform/meminfo.h"
@@ -51,6 +52,16 @@ mounts (const char *text, gsize len)
 }
 
 static void
+counters (const char *text, gsize len)
+{
+  g_autoptr (GArray) values = g_array_new (FALSE, FALSE, sizeof (PvtNamedValue));
+  PvtStatCounters stat;
+
+  pvt_stat_counters_parse (text, len, &stat);
+  pvt_named_values_parse (text, len, NULL, values);
+}
+
+static void
 small (guint which, const char *text, gsize len)
 {
   guint8 bits[PVT_MAX_CPUS / 8];
@@ -77,6 +88,9 @@ small (guint which, const char *text, gsize len)
     case 4:
       g_free (pvt_osrelease_get (text, len, "ID"));
       break;
+    case 6:
+      counters (text, len);
+      break;
     default:
       {
         g_autofree char *path = g_strndup (text, len);
@@ -94,7 +108,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (text == NULL)
     return 0;
-  switch (data[0] % 13)
+  switch (data[0] % 14)
     {
     case 0:
       into_array (pvt_stat_parse, sizeof (PvtCpuTimes), text, len);
@@ -118,7 +132,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       netlink (pvt_netlink_parse_routes, sizeof (PvtRoute), text, len);
       break;
     default:
-      small (data[0] % 13 - 7, text, len);
+      small (data[0] % 14 - 7, text, len);
     }
   return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "agent/platform/blockdev.h"
 #include "agent/platform/bounds.h"
+#include "agent/platform/counters.h"
 #include "agent/platform/cpus.h"
 #include "agent/platform/diskstats.h"
 #include "agent/platform/meminfo.h"
@@ -122,6 +123,40 @@ memory (void **state G_GNUC_UNUSED)
   assert_int_equal (info.available, 480 * 1024);
   put ("proc/meminfo", "nothing here\n");
   assert_false (pvt_meminfo_read (root, &info, NULL));
+}
+
+static void
+counters (void **state G_GNUC_UNUSED)
+{
+  static const char *const wanted[] = { "pgfault", NULL };
+  g_autoptr (GArray) memory = NULL;
+  g_autoptr (GArray) some = g_array_new (FALSE, FALSE, sizeof (PvtNamedValue));
+  guint64 allocated, maximum;
+  PvtStatCounters stat;
+
+  put ("proc/stat", "cpu  1 2 3 4\nintr 77 1 2 3\nctxt 5\nbtime 1700000000\nprocesses x\n"
+                    "procs_running 2\n");
+  assert_true (pvt_stat_counters_read (root, &stat));
+  assert_int_equal (stat.present, 1 << PVT_STAT_INTR | 1 << PVT_STAT_CTXT | 1 << PVT_STAT_BTIME
+                                      | 1 << PVT_STAT_RUNNING);
+  assert_int_equal (stat.fields[PVT_STAT_INTR], 77);
+  assert_int_equal (stat.fields[PVT_STAT_BTIME], 1700000000);
+  put ("proc/meminfo", "MemTotal: 1000 kB\nHugePages_Total: 3\nActive(anon): 5 kB\nOdd\nX: y kB\n"
+                       "Huge: 18446744073709551615 kB\n: 4\nA_name_longer_than_any_of_the_kernel: 1\n");
+  memory = pvt_meminfo_values_read (root);
+  assert_int_equal (memory->len, 4);
+  assert_string_equal (g_array_index (memory, PvtNamedValue, 2).name, "Active(anon)");
+  assert_int_equal (g_array_index (memory, PvtNamedValue, 0).value, 1000 * 1024);
+  assert_int_equal (g_array_index (memory, PvtNamedValue, 1).value, 3);
+  assert_true (g_array_index (memory, PvtNamedValue, 3).value == G_MAXINT64);
+  pvt_named_values_parse ("a 1\npgfault 2\n", 14, wanted, some);
+  assert_int_equal (some->len, 1);
+  put ("proc/sys/fs/file-nr", "1024\t0\t99999\n");
+  assert_true (pvt_file_handles_read (root, &allocated, &maximum));
+  assert_int_equal (allocated, 1024);
+  assert_int_equal (maximum, 99999);
+  put ("proc/sys/fs/file-nr", "1024 0\n");
+  assert_false (pvt_file_handles_read (root, &allocated, &maximum));
 }
 
 static void
@@ -455,6 +490,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (cpu_times),         cmocka_unit_test (memory),
+    cmocka_unit_test (counters),
     cmocka_unit_test (pressure),          cmocka_unit_test (disk_counters),
     cmocka_unit_test (mounts),            cmocka_unit_test (mounts_are_bounded),
     cmocka_unit_test (processors),        cmocka_unit_test (memory_blocks),
