@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which guests there are on this host. For programs of this tree; no part of
+ * the library's API. */
+#pragma once
+
+#include <glib.h>
+
+/* Most guests of one kind; the rest is left out. */
+#define PVT_DISCOVER_MAX 10000
+
+typedef struct
+{
+  char *address; /* for pvt_client_connect() */
+  char *name;    /* what people call it */
+  char *uuid;    /* NULL when unknown */
+  char *source;  /* sockets, qmp or libvirt */
+} PvtFound;
+
+void pvt_found_free (PvtFound *found);
+
+/*
+ * Appends a PvtFound for each socket. @where is a directory, or a directory and
+ * a glob pattern for the names in it ("/run/qemu-server/" + "*.qga"). @prefix
+ * is the kind of address: "unix:" or "qemu:". The name is that of the file, up
+ * to its last dot. FALSE when the directory cannot be read.
+ */
+gboolean pvt_discover_sockets (const char *where, const char *prefix, GPtrArray *found,
+                               GError **error);
+
+/* Appends the running domains of libvirt; blocks as long as libvirt does. FALSE
+ * when it, or its library, is not there. */
+gboolean pvt_discover_libvirt (GPtrArray *found, GError **error);

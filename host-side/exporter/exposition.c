@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "exposition.h"
+
+#include <math.h>
+
+/* Integers up to here are exact in a double. */
+#define EXACT 9007199254740992.0
+
+static const char *const suffixes[] = { "", "_bucket", "_sum", "_count" };
+static const char *const types[] = { "gauge", "counter", "histogram", "untyped" };
+
+void
+pvt_exposition_number (GString *out, double value)
+{
+  char text[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (fabs (value) <= EXACT && value == floor (value))
+    g_ascii_formatd (text, sizeof text, "%.0f", value);
+  else
+    g_ascii_formatd (text, sizeof text, "%.15g", value);
+  if (g_ascii_strtod (text, NULL) != value)
+    g_ascii_formatd (text, sizeof text, "%.17g", value);
+  g_string_append (out, text);
+}
+
+static void
+write_sample (GString *out, const char *name, const PvtExposed *set, const PvtSample *sample)
+{
+  const char *labels = set->metrics->labels->str + sample->labels;
+
+  g_string_append (out, name);
+  g_string_append (out, suffixes[sample->suffix]);
+  if (set->guest || *labels)
+    {
+      g_string_append_c (out, '{');
+      if (set->guest)
+        {
+          g_string_append (out, "guest=\"");
+          pvt_label_escape (out, set->guest);
+          g_string_append (out, *labels ? "\"," : "\"");
+        }
+      g_string_append (out, labels);
+      g_string_append_c (out, '}');
+    }
+  g_string_append_c (out, ' ');
+  pvt_exposition_number (out, sample->value);
+  g_string_append_c (out, '\n');
+}
+
+static void
+write_head (GString *out, const char *name, const PvtFamily *family)
+{
+  g_string_append_printf (out, "# HELP %s %s\n# TYPE %s %s\n", name, family->help, name,
+                          types[family->type]);
+}
+
+static void
+write_family (GString *out, guint f, const PvtExposed *sets, guint n_sets, const char *prefix)
+{
+  const PvtFamily *family = &pvt_families[f];
+  gboolean ours = g_str_has_prefix (family->name, "pvtools_"), begun = FALSE;
+  char name[128];
+
+  g_snprintf (name, sizeof name, "%s%s", ours ? "" : prefix, family->name);
+  for (guint s = 0; s < n_sets; s++)
+    for (guint i = sets[s].metrics->first[f]; i < sets[s].metrics->first[f + 1]; i++)
+      {
+        if (!begun)
+          write_head (out, name, family);
+        begun = TRUE;
+        write_sample (out, name, &sets[s],
+                      &g_array_index (sets[s].metrics->samples, PvtSample, i));
+      }
+}
+
+void
+pvt_exposition_write (GString *out, const PvtExposed *sets, guint n_sets, const char *prefix)
+{
+  for (guint f = 0; f < PVT_N_FAMILIES; f++)
+    write_family (out, f, sets, n_sets, prefix);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guest.h"
+
+#include "exposition.h"
+
+#include <pvtools.h>
+
+PvtGuest *
+pvt_guest_new (const char *address)
+{
+  PvtGuest *guest = g_new0 (PvtGuest, 1);
+
+  guest->refs = 1;
+  guest->address = g_strdup (address);
+  guest->waiters = g_ptr_array_new ();
+  return guest;
+}
+
+PvtGuest *
+pvt_guest_ref (PvtGuest *guest)
+{
+  g_atomic_int_inc (&guest->refs);
+  return guest;
+}
+
+void
+pvt_guest_unref (PvtGuest *guest)
+{
+  if (!g_atomic_int_dec_and_test (&guest->refs))
+    return;
+  pvt_metrics_unref (guest->metrics);
+  g_ptr_array_unref (guest->waiters);
+  g_free (guest->address);
+  g_free (guest);
+}
+
+PvtReason
+pvt_reason_of (const GError *error)
+{
+  if (error->domain != PVT_CLIENT_ERROR)
+    return PVT_REASON_OTHER;
+  switch ((PvtClientError) error->code)
+    {
+    case PVT_CLIENT_ERROR_NOT_CONNECTED:
+    case PVT_CLIENT_ERROR_DISCONNECTED:
+      return PVT_REASON_CONNECT;
+    case PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT:
+    case PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT:
+      return PVT_REASON_TIMEOUT;
+    case PVT_CLIENT_ERROR_PROTOCOL:
+      return PVT_REASON_PROTOCOL;
+    case PVT_CLIENT_ERROR_FAILED:
+    case PVT_CLIENT_ERROR_INVALID_ADDRESS:
+    case PVT_CLIENT_ERROR_UNSUPPORTED:
+    case PVT_CLIENT_ERROR_BUSY:
+    default:
+      return PVT_REASON_OTHER;
+    }
+}
+
+const char *
+pvt_reason_name (PvtReason reason)
+{
+  static const char *const names[PVT_N_REASONS] = { "connect", "timeout", "protocol", "other" };
+
+  return names[reason];
+}
+
+static void
+add_own (PvtGuest *guest, PvtMetrics *metrics, double seconds)
+{
+  gint64 now = g_get_real_time ();
+
+  pvt_metrics_open_reserve (metrics);
+  pvt_metrics_add (metrics, PVT_F_UP, guest->answered, NULL);
+  pvt_metrics_add (metrics, PVT_F_COLLECT_SECONDS, seconds, NULL);
+  pvt_metrics_add (metrics, PVT_F_COLLECTED, (double) now / 1e6, NULL);
+  if (guest->success_us)
+    pvt_metrics_add (metrics, PVT_F_SUCCEEDED, (double) guest->success_us / 1e6, NULL);
+  for (guint i = 0; i < PVT_N_REASONS; i++)
+    pvt_metrics_add (metrics, PVT_F_GUEST_ERRORS, (double) guest->errors[i], "reason",
+                     pvt_reason_name (i), NULL);
+  pvt_metrics_add (metrics, PVT_F_DROPPED, metrics->dropped, NULL);
+}
+
+/* A channel that nobody serves costs nothing to try: no longer than once a second. */
+static gint64
+rest (const PvtGuest *guest, const GError *error, gint64 max_age_us)
+{
+  guint doublings = MIN (guest->failures - 1, 5);
+
+  if (pvt_reason_of (error) == PVT_REASON_CONNECT)
+    return MIN (max_age_us, G_USEC_PER_SEC);
+  return MIN (PVT_BACKOFF_FIRST_US << doublings, PVT_BACKOFF_MAX_US);
+}
+
+void
+pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, double seconds,
+                  gint64 max_age_us)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  guest->answered = error == NULL;
+  guest->failures = error ? guest->failures + 1 : 0;
+  if (error)
+    guest->errors[pvt_reason_of (error)]++;
+  else
+    guest->success_us = g_get_real_time ();
+  guest->fresh_until = now + (error ? rest (guest, error, max_age_us) : max_age_us);
+  add_own (guest, metrics, seconds);
+  pvt_metrics_seal (metrics);
+  pvt_metrics_unref (guest->metrics);
+  guest->metrics = metrics;
+}
+
+gboolean
+pvt_guest_is_backed_off (const PvtGuest *guest, gint64 now)
+{
+  return guest->failures > 0 && guest->fresh_until > now;
+}

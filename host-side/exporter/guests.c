@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "guests.h"
+
+#include "collect.h"
+#include "gather.h"
+#include "guest.h"
+
+/* Threads that ask guests which answered last time, and all others. */
+#define WORKERS_TRUSTED 8
+#define WORKERS_DOUBTFUL 24
+
+/* Records that nobody wanted for so long are forgotten. */
+#define FORGET_US (15 * 60 * (gint64) G_USEC_PER_SEC)
+
+/* Upper bounds of the histogram's buckets, seconds. */
+static const double bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 };
+
+struct _PvtGuests
+{
+  PvtGuestsConfig config;
+  GMutex lock;
+  GHashTable *by_address; /* PvtGuest */
+  GThreadPool *trusted, *doubtful;
+  PvtGatherTimer *timer;
+  gint64 swept;
+  guint64 succeeded, failed, cached;
+  guint64 buckets[G_N_ELEMENTS (bounds) + 1];
+  double seconds;
+};
+
+static void
+count (PvtGuests *guests, gboolean ok, double seconds)
+{
+  guint i = 0;
+
+  while (i < G_N_ELEMENTS (bounds) && seconds > bounds[i])
+    i++;
+  guests->buckets[i]++;
+  guests->seconds += seconds;
+  if (ok)
+    guests->succeeded++;
+  else
+    guests->failed++;
+}
+
+/* With the lock held: whoever still waits? */
+static gboolean
+is_wanted (const PvtGuest *guest)
+{
+  for (guint i = 0; i < guest->waiters->len; i++)
+    if (!pvt_gather_is_over (guest->waiters->pdata[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* With the lock held, and dropped meanwhile: those that wait have no lock order
+ * with us. */
+static void
+tell_waiters (PvtGuests *guests, PvtGuest *guest)
+{
+  g_autoptr (GPtrArray) waiters = guest->waiters;
+  g_autoptr (PvtMetrics) metrics = guest->metrics ? pvt_metrics_ref (guest->metrics) : NULL;
+
+  guest->waiters = g_ptr_array_new ();
+  guest->asking = FALSE;
+  g_mutex_unlock (&guests->lock);
+  for (guint i = 0; i < waiters->len; i++)
+    {
+      pvt_gather_deliver (waiters->pdata[i], guest->address, metrics);
+      pvt_gather_unref (waiters->pdata[i]);
+    }
+  g_mutex_lock (&guests->lock);
+}
+
+/* A thread's work: one guest. */
+static void
+ask (gpointer data, gpointer user_data)
+{
+  PvtGuest *guest = data;
+  PvtGuests *guests = user_data;
+  PvtMetrics *metrics;
+  g_autoptr (GError) error = NULL;
+  gint64 began;
+  double seconds;
+
+  g_mutex_lock (&guests->lock);
+  /* It waited in the queue for so long that nobody waits for it any more. */
+  if (is_wanted (guest))
+    {
+      g_mutex_unlock (&guests->lock);
+      metrics = pvt_metrics_new ();
+      began = g_get_monotonic_time ();
+      pvt_collect_guest (guest->address, guests->config.timeout_ms, metrics, &error);
+      seconds = (double) (g_get_monotonic_time () - began) / 1e6;
+      g_mutex_lock (&guests->lock);
+      count (guests, error == NULL, seconds);
+      pvt_guest_finish (guest, metrics, error, seconds,
+                        (gint64) guests->config.max_age_ms * 1000);
+    }
+  tell_waiters (guests, guest);
+  g_mutex_unlock (&guests->lock);
+  pvt_guest_unref (guest);
+}
+
+PvtGuests *
+pvt_guests_new (const PvtGuestsConfig *config)
+{
+  PvtGuests *guests = g_new0 (PvtGuests, 1);
+
+  guests->config = *config;
+  g_mutex_init (&guests->lock);
+  guests->by_address
+      = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pvt_guest_unref);
+  guests->trusted = g_thread_pool_new (ask, guests, WORKERS_TRUSTED, FALSE, NULL);
+  guests->doubtful = g_thread_pool_new (ask, guests, WORKERS_DOUBTFUL, FALSE, NULL);
+  guests->timer = pvt_gather_timer_new ();
+  return guests;
+}
+
+void
+pvt_guests_free (PvtGuests *guests)
+{
+  g_thread_pool_free (guests->trusted, FALSE, TRUE);
+  g_thread_pool_free (guests->doubtful, FALSE, TRUE);
+  pvt_gather_timer_free (guests->timer);
+  g_hash_table_unref (guests->by_address);
+  g_mutex_clear (&guests->lock);
+  g_free (guests);
+}
+
+static gboolean
+is_forgettable (gpointer key G_GNUC_UNUSED, gpointer value, gpointer user_data)
+{
+  const PvtGuest *guest = value;
+  gint64 now = *(gint64 *) user_data;
+
+  return !guest->asking && guest->used + FORGET_US < now;
+}
+
+static PvtGuest *
+find_or_make (PvtGuests *guests, const char *address)
+{
+  PvtGuest *guest;
+  gint64 now = g_get_monotonic_time ();
+
+  if (guests->swept + FORGET_US / 10 < now)
+    {
+      g_hash_table_foreach_remove (guests->by_address, is_forgettable, &now);
+      guests->swept = now;
+    }
+  guest = g_hash_table_lookup (guests->by_address, address);
+  if (guest == NULL)
+    {
+      guest = pvt_guest_new (address);
+      g_hash_table_insert (guests->by_address, guest->address, guest);
+    }
+  guest->used = now;
+  return guest;
+}
+
+PvtMetrics *
+pvt_guests_known (PvtGuests *guests, const char *address)
+{
+  PvtMetrics *metrics = NULL;
+  PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = find_or_make (guests, address);
+  if (guest->metrics && guest->fresh_until > g_get_monotonic_time ())
+    {
+      metrics = pvt_metrics_ref (guest->metrics);
+      guests->cached++;
+    }
+  g_mutex_unlock (&guests->lock);
+  return metrics;
+}
+
+void
+pvt_guests_ask (PvtGuests *guests, const char *address, PvtGather *gather)
+{
+  PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = find_or_make (guests, address);
+  g_ptr_array_add (guest->waiters, pvt_gather_ref (gather));
+  if (!guest->asking)
+    {
+      guest->asking = TRUE;
+      g_thread_pool_push (guest->answered ? guests->trusted : guests->doubtful,
+                          pvt_guest_ref (guest), NULL);
+    }
+  g_mutex_unlock (&guests->lock);
+}
+
+PvtGatherTimer *
+pvt_guests_timer (PvtGuests *guests)
+{
+  return guests->timer;
+}
+
+static guint
+count_backed_off (PvtGuests *guests)
+{
+  gint64 now = g_get_monotonic_time ();
+  GHashTableIter iter;
+  gpointer value;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, guests->by_address);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
+    n += pvt_guest_is_backed_off (value, now);
+  return n;
+}
+
+void
+pvt_guests_add_metrics (PvtGuests *guests, PvtMetrics *metrics)
+{
+  g_mutex_lock (&guests->lock);
+  pvt_metrics_add (metrics, PVT_F_BACKED_OFF, count_backed_off (guests), NULL);
+  pvt_metrics_add (metrics, PVT_F_COLLECTS, (double) guests->succeeded, "result", "success", NULL);
+  pvt_metrics_add (metrics, PVT_F_COLLECTS, (double) guests->failed, "result", "failure", NULL);
+  pvt_metrics_add (metrics, PVT_F_CACHED, (double) guests->cached, NULL);
+  pvt_metrics_add_histogram (metrics, PVT_F_DURATION, bounds, guests->buckets,
+                             G_N_ELEMENTS (bounds), guests->seconds);
+  g_mutex_unlock (&guests->lock);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is known of each guest, and who asks it.
+ *
+ * A guest is asked by one thread at a time, whoever wants to know meanwhile
+ * waits for the same answer; its figures serve for a while. One that does not
+ * answer is left alone for a while, longer each time. Guests that answered last
+ * time and all others are asked by threads of their own: however many hang,
+ * those that work wait for none of them.
+ *
+ * Who waits for guests has a deadline and is told then, whatever they do.
+ */
+#pragma once
+
+#include "exposition.h"
+
+typedef struct
+{
+  int timeout_ms; /* what a guest has for all its answers */
+  int max_age_ms; /* how long figures serve */
+} PvtGuestsConfig;
+
+typedef struct _PvtGuests PvtGuests;
+
+PvtGuests *pvt_guests_new (const PvtGuestsConfig *config);
+
+/* Lets threads end that ask guests, and waits for them. No gather may be left. */
+void pvt_guests_free (PvtGuests *guests);
+
+/* Adds how often guests were asked, with what outcome and how long it took. */
+void pvt_guests_add_metrics (PvtGuests *guests, PvtMetrics *metrics);
+
+/* Figures of several guests, to come. */
+typedef struct _PvtGather PvtGather;
+
+/* Called once, from any thread, when all figures are there or the deadline has
+ * passed; not called for a gather that was done when made. */
+typedef void (*PvtGatherReady) (gpointer user_data);
+
+/* Takes what is known already. @deadline: g_get_monotonic_time(). */
+PvtGather *pvt_gather_new (PvtGuests *guests, const char *const *addresses, guint n,
+                           gint64 deadline);
+
+/* TRUE when nothing needs to be asked: it need not be started. */
+gboolean pvt_gather_is_done (PvtGather *gather);
+
+/* Has the rest asked. At most once. */
+void pvt_gather_start (PvtGather *gather, PvtGatherReady ready, gpointer user_data);
+
+/* The figures of guest @i; for one that was not ready in time, that it is down.
+ * Only when done. */
+const PvtMetrics *pvt_gather_result (PvtGather *gather, guint i);
+
+void pvt_gather_unref (PvtGather *gather);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PvtGather, pvt_gather_unref)
+
+/* Starts it and waits, for callers that have nothing else to do. */
+void pvt_gather_wait (PvtGather *gather);
