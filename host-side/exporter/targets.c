@@ -158,7 +158,7 @@ pvt_targets_list (PvtTargets *targets)
 
   g_mutex_lock (&targets->lock);
   refresh_libvirt (targets);
-  if (targets->found == NULL || targets->found_at + DIRECTORIES_US < now)
+  if (targets->found_at == 0 || targets->found_at + DIRECTORIES_US < now)
     {
       g_clear_pointer (&targets->found, g_ptr_array_unref);
       targets->found = list_new ();
@@ -209,8 +209,8 @@ pvt_target_is_allowed (const char *const *patterns, const char *address)
   return FALSE;
 }
 
-char *
-pvt_targets_resolve (PvtTargets *targets, const char *target)
+static char *
+find (PvtTargets *targets, const char *target)
 {
   g_autoptr (GPtrArray) found = pvt_targets_list (targets);
 
@@ -221,7 +221,21 @@ pvt_targets_resolve (PvtTargets *targets, const char *target)
       if (strcmp (one->address, target) == 0 || strcmp (one->name, target) == 0)
         return g_strdup (one->address);
     }
-  return pvt_target_is_allowed ((const char *const *) targets->config.allow, target)
-             ? g_strdup (target)
-             : NULL;
+  return NULL;
+}
+
+char *
+pvt_targets_resolve (PvtTargets *targets, const char *target)
+{
+  char *address = find (targets, target);
+
+  if (address)
+    return address;
+  if (pvt_target_is_allowed ((const char *const *) targets->config.allow, target))
+    return g_strdup (target);
+  /* It may have come since the directories were read. */
+  g_mutex_lock (&targets->lock);
+  targets->found_at = 0;
+  g_mutex_unlock (&targets->lock);
+  return find (targets, target);
 }
