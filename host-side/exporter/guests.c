@@ -5,9 +5,11 @@
 #include "gather.h"
 #include "guest.h"
 
-/* Threads that ask guests which answered last time, and all others. */
+/* Threads that ask guests which answered last time, and all others. Those of
+ * libvirt have their own: when it hangs, no deadline of ours ends a call. */
 #define WORKERS_TRUSTED 8
 #define WORKERS_DOUBTFUL 24
+#define WORKERS_LIBVIRT 8
 
 /* Records that nobody wanted for so long are forgotten. */
 #define FORGET_US (15 * 60 * (gint64) G_USEC_PER_SEC)
@@ -20,7 +22,7 @@ struct _PvtGuests
   PvtGuestsConfig config;
   GMutex lock;
   GHashTable *by_address; /* PvtGuest */
-  GThreadPool *trusted, *doubtful;
+  GThreadPool *trusted, *doubtful, *libvirt;
   PvtGatherTimer *timer;
   gint64 swept;
   guint64 succeeded, failed, cached;
@@ -113,6 +115,7 @@ pvt_guests_new (const PvtGuestsConfig *config)
       = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pvt_guest_unref);
   guests->trusted = g_thread_pool_new (ask, guests, WORKERS_TRUSTED, FALSE, NULL);
   guests->doubtful = g_thread_pool_new (ask, guests, WORKERS_DOUBTFUL, FALSE, NULL);
+  guests->libvirt = g_thread_pool_new (ask, guests, WORKERS_LIBVIRT, FALSE, NULL);
   guests->timer = pvt_gather_timer_new ();
   return guests;
 }
@@ -122,6 +125,7 @@ pvt_guests_free (PvtGuests *guests)
 {
   g_thread_pool_free (guests->trusted, FALSE, TRUE);
   g_thread_pool_free (guests->doubtful, FALSE, TRUE);
+  g_thread_pool_free (guests->libvirt, FALSE, TRUE);
   pvt_gather_timer_free (guests->timer);
   g_hash_table_unref (guests->by_address);
   g_mutex_clear (&guests->lock);
@@ -175,6 +179,14 @@ pvt_guests_known (PvtGuests *guests, const char *address)
   return metrics;
 }
 
+static GThreadPool *
+pool_of (PvtGuests *guests, const PvtGuest *guest)
+{
+  if (g_str_has_prefix (guest->address, "libvirt:"))
+    return guests->libvirt;
+  return guest->answered ? guests->trusted : guests->doubtful;
+}
+
 void
 pvt_guests_ask (PvtGuests *guests, const char *address, PvtGather *gather)
 {
@@ -186,8 +198,7 @@ pvt_guests_ask (PvtGuests *guests, const char *address, PvtGather *gather)
   if (!guest->asking)
     {
       guest->asking = TRUE;
-      g_thread_pool_push (guest->answered ? guests->trusted : guests->doubtful,
-                          pvt_guest_ref (guest), NULL);
+      g_thread_pool_push (pool_of (guests, guest), pvt_guest_ref (guest), NULL);
     }
   g_mutex_unlock (&guests->lock);
 }

@@ -196,6 +196,7 @@ class Guest:
             except OSError:
                 pass
             end.close()
+        self.path.unlink(missing_ok=True)
         if self.own:
             self.own.cleanup()
 
