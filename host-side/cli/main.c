@@ -12,6 +12,8 @@ G_DEFINE_QUARK (pvt-cli-error-quark, pvt_cli_error)
 
 /* In the order of the help. */
 static const PvtVerb *const verbs[] = {
+  &pvt_verb_list,
+  &pvt_verb_doctor,
   &pvt_verb_ping,
   &pvt_verb_info,
   &pvt_verb_ip,
@@ -128,7 +130,8 @@ summary (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
     {
-      g_autofree char *call = g_strdup_printf ("%s GUEST%s%s", verbs[i]->name,
+      g_autofree char *call = g_strdup_printf ("%s%s%s%s", verbs[i]->name,
+                                               verbs[i] == &pvt_verb_list ? "" : " GUEST",
                                                *verbs[i]->usage ? " " : "", verbs[i]->usage);
 
       g_string_append_printf (text, "  %-34s %s\n", call, verbs[i]->help);

@@ -62,7 +62,9 @@ list_names (const char *directory, const char *pattern, GError **error)
 gboolean
 pvt_discover_sockets (const char *where, const char *prefix, GPtrArray *found, GError **error)
 {
-  gboolean whole = g_file_test (where, G_FILE_TEST_IS_DIR);
+  /* What is neither there nor a pattern was meant to be a directory. */
+  gboolean whole = g_file_test (where, G_FILE_TEST_IS_DIR)
+                   || (!g_file_test (where, G_FILE_TEST_EXISTS) && !strpbrk (where, "*?["));
   g_autofree char *directory = whole ? g_strdup (where) : g_path_get_dirname (where);
   g_autofree char *pattern = whole ? g_strdup ("*") : g_path_get_basename (where);
   g_autoptr (GPtrArray) names = list_names (directory, pattern, error);

@@ -7,9 +7,9 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -240,6 +240,28 @@ def test_guests_of_the_same_name():
                 found = json.loads(exporter.page("/sd"))
                 equal(sorted(x["labels"]["instance"] for x in found), sorted([a.address, b.address]), "names")
                 equal(exporter.request("/guest?target=db")[0], 404, "which of them?")
+
+
+def test_domains_of_libvirt():
+    """libvirt's test driver has one running domain and no agent in it."""
+    found = []
+    os.environ["LIBVIRT_DEFAULT_URI"] = "test:///default"
+    try:
+        with Exporter("--libvirt") as exporter:
+            for _ in range(600):
+                found = json.loads(exporter.page("/sd"))
+                if found:
+                    break
+                time.sleep(0.05)
+            if not found:
+                raise Skip("libvirt's library is not installed, or has no test driver")
+            labels = found[0]["labels"]
+            equal((labels["instance"], labels["__param_target"]), ("test", "libvirt:test"), "domain")
+            equal(len(labels["uuid"]), 36, "uuid")
+            samples = exporter.guest("test")
+            equal(samples.get_one("pvtools_guest_up"), 0, "it has no agent")
+    finally:
+        del os.environ["LIBVIRT_DEFAULT_URI"]
 
 
 def test_textfile():
