@@ -3,6 +3,7 @@
 #include "agent/core/call.h"
 #include "agent/core/gate.h"
 #include "agent/core/policy.h"
+#include "agent/lifecycle/disruption.h"
 
 gboolean
 pvt_handle_guest_ping (PvtCall *call G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
@@ -14,6 +15,7 @@ gboolean
 pvt_handle_guest_sync (PvtCall *call G_GNUC_UNUSED, const PvtGuestSyncArgs *args, gint64 *result,
                        GError **error G_GNUC_UNUSED)
 {
+  pvt_disruption_glance ();
   *result = args->id;
   return TRUE;
 }
@@ -22,6 +24,8 @@ gboolean
 pvt_handle_guest_sync_delimited (PvtCall *call, const PvtGuestSyncDelimitedArgs *args,
                                  gint64 *result, GError **error G_GNUC_UNUSED)
 {
+  /* Every conversation of the field's clients begins with one of these two. */
+  pvt_disruption_glance ();
   call->delimit = TRUE;
   *result = args->id;
   return TRUE;

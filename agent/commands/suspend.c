@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "agent/core/call.h"
+#include "agent/lifecycle/event-hooks.h"
 #include "agent/platform/child.h"
 #include "agent/platform/sleep-states.h"
 
@@ -19,6 +20,7 @@ fall_asleep (PvtCall *call, PvtSleepKind kind, const char *verb, GError **error)
 
   if (!pvt_sleep_supported (root, kind, error))
     return FALSE;
+  g_ptr_array_unref (pvt_event_hooks_run ("suspend.d", "pre-suspend", NULL, call->cancelled));
   if (!pvt_root_exists (root, "run/systemd/system"))
     return pvt_sleep_enter (root, kind, error);
   if (!pvt_child_run (&spec, NULL, 0, ORDER_MS, call->cancelled, &outcome, error))

@@ -10,6 +10,7 @@
 #define DEFAULT_STATEDIR "/run/pvtools"
 #define DEFAULT_HOOK "/etc/qemu/fsfreeze-hook"
 #define DEFAULT_HOOKS_DIR "/etc/pvtools/hooks.d"
+#define DEFAULT_EVENTS_DIR "/etc/pvtools"
 
 /* Seconds; long enough for every snapshot that is one, see agent/guardian. */
 #define DEFAULT_FREEZE_DEADLINE 300
@@ -116,6 +117,12 @@ take_number (GKeyFile *file, const FileKey *key, GError **error)
 }
 
 static gboolean
+is_on_by_default (const char *key)
+{
+  return strcmp (key, "hooks-required") == 0 || strcmp (key, "sync-clock") == 0;
+}
+
+static gboolean
 take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GError **error)
 {
   for (gsize i = 0; i < n_keys; i++)
@@ -142,8 +149,7 @@ take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GE
                        "'%s' of key '%s' is neither true nor false", value, key);
           return FALSE;
         }
-      /* Only this one is on unless it is told otherwise. */
-      *keys[i].flag = strcmp (key, "hooks-required") == 0 ? on : *keys[i].flag | on;
+      *keys[i].flag = is_on_by_default (key) ? on : *keys[i].flag | on;
       return TRUE;
     }
   g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
@@ -418,6 +424,8 @@ apply_file (PvtConfig *config, Options *o, GError **error)
     { "retry-path", NULL, &config->retry_path, NULL },
     { "hooks-dir", &config->hooks_dir, NULL, NULL },
     { "hooks-required", NULL, &config->hooks_required, NULL },
+    { "events-dir", &config->events_dir, NULL, NULL },
+    { "sync-clock", NULL, &config->sync_clock, NULL },
     { "hook-timeout", NULL, NULL, &config->hook_timeout },
     { "freeze-deadline", NULL, NULL, &config->freeze_deadline },
   };
@@ -435,6 +443,7 @@ apply_defaults (PvtConfig *config, Options *o, GError **error)
   set_default (&config->profile, "full");
   set_default (&config->root, "/");
   set_default (&config->hooks_dir, DEFAULT_HOOKS_DIR);
+  set_default (&config->events_dir, DEFAULT_EVENTS_DIR);
   /* Who names nothing gets both ports; one that is not there is waited for. */
   if (config->channels->len == 0 && o->method == NULL && o->path == NULL)
     return add_channel (config, "general", NULL, NULL, FALSE, error)
@@ -455,6 +464,7 @@ pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error)
   config->freeze_deadline = DEFAULT_FREEZE_DEADLINE;
   config->hook_timeout = DEFAULT_HOOK_TIMEOUT;
   config->hooks_required = TRUE;
+  config->sync_clock = TRUE;
   ok = parse_options (config, &o, argc, argv, error)
        && (config->version || config->help || config->aftermath || apply_file (config, &o, error))
        && apply_defaults (config, &o, error);
@@ -479,6 +489,7 @@ pvt_config_clear (PvtConfig *config)
   g_free (config->pidfile);
   g_free (config->fsfreeze_hook);
   g_free (config->hooks_dir);
+  g_free (config->events_dir);
   g_free (config->root);
   memset (config, 0, sizeof *config);
 }
@@ -520,6 +531,8 @@ pvt_config_dump (const PvtConfig *config)
   dump_text (file, "hooks-dir", config->hooks_dir);
   g_key_file_set_boolean (file, "general", "hooks-required", config->hooks_required);
   g_key_file_set_uint64 (file, "general", "hook-timeout", config->hook_timeout);
+  dump_text (file, "events-dir", config->events_dir);
+  g_key_file_set_boolean (file, "general", "sync-clock", config->sync_clock);
   g_key_file_set_uint64 (file, "general", "freeze-deadline", config->freeze_deadline);
   return g_key_file_to_data (file, NULL, NULL);
 }

@@ -35,6 +35,8 @@ typedef struct
   char *pidfile;
   char *fsfreeze_hook; /* NULL: no hook */
   char *hooks_dir;     /* hooks of our own; a directory that may be absent */
+  char *events_dir;    /* has suspend.d, resume.d, migrate.d, generation.d, time.d */
+  gboolean sync_clock; /* put the clock right by itself after a disruption */
   guint freeze_deadline; /* s until a freeze ends by itself; 0: never */
   guint hook_timeout;    /* s */
   gboolean hooks_required; /* one that fails fails the freeze */

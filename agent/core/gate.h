@@ -8,3 +8,6 @@
 void pvt_gate_close (void);
 void pvt_gate_open (void);
 gboolean pvt_gate_is_closed (void);
+
+/* Blocks until it is open: for threads of their own, never the main loop. */
+void pvt_gate_wait (void);

@@ -12,6 +12,7 @@
  */
 #include "port.h"
 
+#include "agent/lifecycle/disruption.h"
 #include "channel.h"
 #include "log.h"
 #include "protocol/transport/transport.h"
@@ -91,6 +92,7 @@ port_changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
       port->host_away = FALSE;
       pvt_log (PVT_LOG_DEBUG, "%s: the host listens", port->config->name);
       pvt_channel_resume (port->channel);
+      pvt_disruption_glance ();
       return G_SOURCE_REMOVE;
     }
   if (device_is_dead (port))

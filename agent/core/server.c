@@ -2,6 +2,7 @@
 #include "server.h"
 
 #include "agent/guardian/freezer.h"
+#include "agent/lifecycle/disruption.h"
 #include "log.h"
 #include "notify.h"
 #include "policy.h"
@@ -111,10 +112,12 @@ pvt_server_run (const PvtConfig *config, GError **error)
       pvt_log (PVT_LOG_INFO, "pvtools-agent " PVT_VERSION " started");
       pvt_notify ("READY=1");
       pvt_notify_start_watchdog ();
+      pvt_disruption_start (config, server.root);
       g_main_loop_run (server.loop);
       pvt_notify ("STOPPING=1");
     }
   pvt_freezer_finish ();
+  pvt_disruption_stop ();
   g_ptr_array_unref (server.endpoints);
   g_main_loop_unref (server.loop);
   g_clear_pointer (&server.root, pvt_root_free);

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "agent/core/hook-runner.h"
 
 typedef struct
 {
@@ -15,16 +15,6 @@ typedef struct
   guint timeout_s;       /* for each */
   gboolean required;     /* one that fails fails the freeze */
 } PvtHooksConfig;
-
-typedef struct
-{
-  char *path;
-  gint64 took_ms;
-  gboolean ok;
-} PvtHookRun;
-
-/* An array that frees its PvtHookRuns. */
-GPtrArray *pvt_hook_runs_new (void);
 
 /* Called before each freeze hook is begun, when it is in the list already. */
 typedef void (*PvtHookBegun) (void);

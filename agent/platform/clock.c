@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clock.h"
 
+#include "clock-policy.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtc.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
-
-#define NS_PER_S G_GINT64_CONSTANT (1000000000)
 
 /* How often the hardware clock is looked at while its next second is awaited. */
 #define LOOK_US 2000
@@ -28,14 +29,38 @@ fail (GError **error, const char *what)
 gboolean
 pvt_clock_set (gint64 ns, GError **error)
 {
-  struct timespec time = { ns / NS_PER_S, ns % NS_PER_S };
+  struct timespec time = { ns / PVT_NS_PER_S, ns % PVT_NS_PER_S };
 
   return clock_settime (CLOCK_REALTIME, &time) == 0 || fail (error, "the clock cannot be set");
 }
 
+/* tv_usec is ns with ADJ_NANO, and never below 0: adjtimex(2). */
+gboolean
+pvt_clock_step (gint64 delta, GError **error)
+{
+  struct timex tx = { .modes = ADJ_SETOFFSET | ADJ_NANO };
+
+  tx.time.tv_sec = delta / PVT_NS_PER_S;
+  tx.time.tv_usec = delta % PVT_NS_PER_S;
+  if (tx.time.tv_usec < 0)
+    {
+      tx.time.tv_sec--;
+      tx.time.tv_usec += PVT_NS_PER_S;
+    }
+  return adjtimex (&tx) >= 0 || fail (error, "the clock cannot be stepped");
+}
+
+gboolean
+pvt_clock_slew (gint64 delta, GError **error)
+{
+  struct timeval tv = { delta / PVT_NS_PER_S, delta % PVT_NS_PER_S / 1000 };
+
+  return adjtime (&tv, NULL) == 0 || fail (error, "the clock cannot be slewed");
+}
+
 /* The third line of adjtime(5) says whether the hardware clock has local time. */
-static gboolean
-rtc_is_local (const PvtRoot *root)
+gboolean
+pvt_rtc_is_local (const PvtRoot *root)
 {
   char text[256];
 
@@ -71,7 +96,7 @@ pvt_rtc_write (const PvtRoot *root, GError **error)
   if (fd < 0)
     return FALSE;
   clock_gettime (CLOCK_REALTIME, &now);
-  if (rtc_is_local (root))
+  if (pvt_rtc_is_local (root))
     localtime_r (&now.tv_sec, &tm);
   else
     gmtime_r (&now.tv_sec, &tm);
@@ -118,6 +143,22 @@ pvt_rtc_read (const PvtRoot *root, gint64 *ns, GError **error)
     }
   close (fd);
   if (ok)
-    *ns = to_seconds (&now, rtc_is_local (root)) * NS_PER_S;
+    *ns = to_seconds (&now, pvt_rtc_is_local (root)) * PVT_NS_PER_S;
+  return ok;
+}
+
+gboolean
+pvt_rtc_glance (const PvtRoot *root, gint64 *ns, GError **error)
+{
+  int fd = open_rtc (root, error);
+  struct rtc_time rtc;
+  gboolean ok;
+
+  if (fd < 0)
+    return FALSE;
+  ok = read_rtc (fd, &rtc, error);
+  close (fd);
+  if (ok)
+    *ns = to_seconds (&rtc, pvt_rtc_is_local (root)) * PVT_NS_PER_S;
   return ok;
 }
