@@ -71,24 +71,28 @@ step (const PvtRoot *root, const PvtClockOrder *order, PvtClockOutcome *outcome,
 }
 
 /* Waits until it has moved the clock most of the way. */
-static gboolean
-delegate (const PvtClockOrder *order, const gint *cancelled, PvtClockOutcome *outcome, GError **error)
+static void
+delegate (const PvtClockOrder *order, const gint *cancelled, PvtClockOutcome *outcome)
 {
   gint64 base = pvt_clock_base ();
+  g_autoptr (GError) error = NULL;
 
-  if (!pvt_time_service_trigger (outcome->service, error))
-    return FALSE;
+  if (!pvt_time_service_trigger (outcome->service, &error))
+    {
+      pvt_log (PVT_LOG_WARNING, "%s", error->message);
+      outcome->why = "the guest's time service is in charge, and could not be told to look";
+      return;
+    }
   for (guint i = 0; i < DELEGATE_ROUNDS && !given_up (cancelled); i++)
     {
       gint64 moved = pvt_clock_base () - base;
 
       if ((order->offset > 0) == (moved > 0) && ABS (moved) >= ABS (order->offset / 2))
-        return TRUE;
+        return;
       g_usleep (DELEGATE_ROUND_US);
       pvt_time_service_push (outcome->service);
     }
   outcome->why = "the guest's time service was told, and has not set the clock yet";
-  return TRUE;
 }
 
 static gboolean
@@ -102,7 +106,8 @@ act (const PvtRoot *root, const PvtClockOrder *order, const gint *cancelled,
     case PVT_CLOCK_STEP:
       return step (root, order, outcome, error);
     case PVT_CLOCK_DELEGATE:
-      return delegate (order, cancelled, outcome, error);
+      delegate (order, cancelled, outcome);
+      return TRUE;
     case PVT_CLOCK_IGNORE:
     case PVT_CLOCK_REFUSE:
     default:

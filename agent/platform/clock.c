@@ -16,6 +16,10 @@
 #define LOOK_US 2000
 #define LOOKS 600
 
+/* How long it is waited for while another program has it. */
+#define BUSY_US 50000
+#define BUSY_TRIES 40
+
 static gboolean
 fail (GError **error, const char *what)
 {
@@ -68,26 +72,34 @@ pvt_rtc_is_local (const PvtRoot *root)
          && strstr (text, "LOCAL") != NULL;
 }
 
+/* One program at a time may have it open: rtc(4). */
 static int
-open_rtc (const PvtRoot *root, GError **error)
+open_rtc (const PvtRoot *root, int flags)
 {
   static const char *const names[] = { "dev/rtc", "dev/rtc0" };
+  int fd = -1;
 
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
-    {
-      int fd = openat (root->fd, names[i], O_RDONLY | O_CLOEXEC);
+  for (guint i = 0; fd < 0 && i < G_N_ELEMENTS (names); i++)
+    fd = openat (root->fd, names[i], flags | O_CLOEXEC);
+  return fd;
+}
 
-      if (fd >= 0)
-        return fd;
-    }
-  fail (error, "the hardware clock /dev/rtc cannot be opened");
-  return -1;
+static int
+open_rtc_patiently (const PvtRoot *root, GError **error)
+{
+  int fd;
+
+  for (guint i = 0; (fd = open_rtc (root, O_RDONLY)) < 0 && errno == EBUSY && i < BUSY_TRIES; i++)
+    g_usleep (BUSY_US);
+  if (fd < 0)
+    fail (error, "the hardware clock /dev/rtc cannot be opened");
+  return fd;
 }
 
 gboolean
 pvt_rtc_write (const PvtRoot *root, GError **error)
 {
-  int fd = open_rtc (root, error);
+  int fd = open_rtc_patiently (root, error);
   struct rtc_time rtc = { 0 };
   struct timespec now;
   struct tm tm;
@@ -109,56 +121,74 @@ pvt_rtc_write (const PvtRoot *root, GError **error)
   return ok;
 }
 
+/*
+ * Its full seconds, as if it had UTC. sysfs tells without keeping others from
+ * it; a kernel may lack that, though.
+ */
 static gboolean
-read_rtc (int fd, struct rtc_time *rtc, GError **error)
+read_seconds (const PvtRoot *root, gint64 *seconds, GError **error)
 {
-  return ioctl (fd, RTC_RD_TIME, rtc) == 0 || fail (error, "the hardware clock cannot be read");
+  guint64 value;
+  struct rtc_time rtc;
+  struct tm tm = { 0 };
+  int fd;
+  gboolean ok;
+
+  if (pvt_read_u64_at (root->fd, "sys/class/rtc/rtc0/since_epoch", &value) == 0)
+    {
+      *seconds = (gint64) value;
+      return TRUE;
+    }
+  fd = open_rtc_patiently (root, error);
+  if (fd < 0)
+    return FALSE;
+  ok = ioctl (fd, RTC_RD_TIME, &rtc) == 0 || fail (error, "the hardware clock cannot be read");
+  close (fd);
+  if (!ok)
+    return FALSE;
+  tm = (struct tm){ .tm_sec = rtc.tm_sec,   .tm_min = rtc.tm_min, .tm_hour = rtc.tm_hour,
+                    .tm_mday = rtc.tm_mday, .tm_mon = rtc.tm_mon, .tm_year = rtc.tm_year };
+  *seconds = timegm (&tm);
+  return TRUE;
 }
 
 static gint64
-to_seconds (const struct rtc_time *rtc, gboolean local)
+to_ns (gint64 seconds, gboolean local)
 {
-  struct tm tm = { .tm_sec = rtc->tm_sec,   .tm_min = rtc->tm_min,   .tm_hour = rtc->tm_hour,
-                   .tm_mday = rtc->tm_mday, .tm_mon = rtc->tm_mon,   .tm_year = rtc->tm_year,
-                   .tm_isdst = -1 };
+  time_t as_utc = seconds;
+  struct tm tm;
 
-  return local ? mktime (&tm) : timegm (&tm);
+  if (!local)
+    return seconds * PVT_NS_PER_S;
+  gmtime_r (&as_utc, &tm);
+  tm.tm_isdst = -1;
+  return mktime (&tm) * PVT_NS_PER_S;
 }
 
 gboolean
 pvt_rtc_read (const PvtRoot *root, gint64 *ns, GError **error)
 {
-  int fd = open_rtc (root, error);
-  struct rtc_time first, now;
-  gboolean ok;
+  gint64 first, now;
+  gboolean ok = read_seconds (root, &first, error);
 
-  if (fd < 0)
-    return FALSE;
-  ok = read_rtc (fd, &first, error);
   now = first;
-  for (guint i = 0; ok && i < LOOKS && now.tm_sec == first.tm_sec; i++)
+  for (guint i = 0; ok && i < LOOKS && now == first; i++)
     {
       g_usleep (LOOK_US);
-      ok = read_rtc (fd, &now, error);
+      ok = read_seconds (root, &now, error);
     }
-  close (fd);
   if (ok)
-    *ns = to_seconds (&now, pvt_rtc_is_local (root)) * PVT_NS_PER_S;
+    *ns = to_ns (now, pvt_rtc_is_local (root));
   return ok;
 }
 
 gboolean
 pvt_rtc_glance (const PvtRoot *root, gint64 *ns, GError **error)
 {
-  int fd = open_rtc (root, error);
-  struct rtc_time rtc;
-  gboolean ok;
+  gint64 seconds;
 
-  if (fd < 0)
+  if (!read_seconds (root, &seconds, error))
     return FALSE;
-  ok = read_rtc (fd, &rtc, error);
-  close (fd);
-  if (ok)
-    *ns = to_seconds (&rtc, pvt_rtc_is_local (root)) * PVT_NS_PER_S;
-  return ok;
+  *ns = to_ns (seconds, pvt_rtc_is_local (root));
+  return TRUE;
 }

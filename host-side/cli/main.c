@@ -34,6 +34,10 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_cp,
   &pvt_verb_shutdown,
   &pvt_verb_reboot,
+  &pvt_verb_suspend,
+  &pvt_verb_time,
+  &pvt_verb_time_get,
+  &pvt_verb_time_sync,
   &pvt_verb_raw,
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* ping, users, shutdown and reboot. */
+/* ping and users. */
 #include "output.h"
 
 #include <stdio.h>
@@ -52,35 +52,3 @@ run_users (PvtCli *cli, int argc, char **argv, GError **error)
 }
 
 const PvtVerb pvt_verb_users = { "users", "", "who is logged in", FALSE, run_users };
-
-static gboolean
-power (PvtCli *cli, const char *mode, const char *said, int argc, char **argv, GError **error)
-{
-  PvtGuestShutdownArgs args = { .mode = (char *) mode };
-
-  if (!pvt_cli_no_words (argc, argv, error)
-      || !pvt_client_guest_shutdown (cli->client, &args, -1, NULL, error))
-    return FALSE;
-  if (cli->json)
-    printf ("{\"accepted\": true}\n");
-  else
-    printf ("%s is %s\n", cli->address, said);
-  return TRUE;
-}
-
-static gboolean
-run_shutdown (PvtCli *cli, int argc, char **argv, GError **error)
-{
-  return power (cli, "powerdown", "shutting down", argc, argv, error);
-}
-
-const PvtVerb pvt_verb_shutdown
-    = { "shutdown", "", "shut the guest down in order", FALSE, run_shutdown };
-
-static gboolean
-run_reboot (PvtCli *cli, int argc, char **argv, GError **error)
-{
-  return power (cli, "reboot", "rebooting", argc, argv, error);
-}
-
-const PvtVerb pvt_verb_reboot = { "reboot", "", "reboot the guest in order", FALSE, run_reboot };
