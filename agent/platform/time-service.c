@@ -6,10 +6,15 @@
 #include "text.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <string.h>
 
 #define ASK_MS 3000
 #define RECENT_NS (30 * G_GINT64_CONSTANT (1000000000))
+
+/* Of "chronyc -c tracking", from 0: what chronyd is about to correct, in s. */
+#define CORRECTION_FIELD 4
+#define STEP_SECONDS 0.1
 
 /* Processes looked at: a bound, not an expectation. */
 #define MAX_PROCESSES 32768
@@ -98,6 +103,28 @@ pvt_chrony_is_tracking (const char *text, gsize len)
   return FALSE;
 }
 
+gboolean
+pvt_chrony_correction (const char *text, gsize len, double *seconds)
+{
+  PvtText all = pvt_text (text, len), line;
+  const char *p, *comma;
+  char field[32], *end;
+
+  if (!pvt_text_line (&all, &line))
+    return FALSE;
+  p = line.p;
+  for (guint i = 0; i < CORRECTION_FIELD; i++, p = comma + 1)
+    if ((comma = memchr (p, ',', (gsize) (line.end - p))) == NULL)
+      return FALSE;
+  comma = memchr (p, ',', (gsize) (line.end - p));
+  if (comma == NULL || comma == p || (gsize) (comma - p) >= sizeof field)
+    return FALSE;
+  memcpy (field, p, (gsize) (comma - p));
+  field[comma - p] = '\0';
+  *seconds = g_ascii_strtod (field, &end);
+  return *end == '\0' && isfinite (*seconds);
+}
+
 static gboolean
 run (const char *const *argv, PvtChildOutcome *outcome, GError **error)
 {
@@ -114,12 +141,19 @@ run (const char *const *argv, PvtChildOutcome *outcome, GError **error)
 }
 
 static gboolean
-chrony_tracks (void)
+ask_chrony (PvtChildOutcome *outcome)
 {
   const char *const argv[] = { "chronyc", "-c", "-n", "tracking", NULL };
+
+  return run (argv, outcome, NULL);
+}
+
+static gboolean
+chrony_tracks (void)
+{
   PvtChildOutcome outcome;
 
-  return run (argv, &outcome, NULL)
+  return ask_chrony (&outcome)
          && pvt_chrony_is_tracking (outcome.output, strlen (outcome.output));
 }
 
@@ -144,7 +178,10 @@ pvt_time_service_tracking (PvtTimeServiceKind kind)
 gboolean
 pvt_time_service_trigger (PvtTimeServiceKind kind, GError **error)
 {
-  const char *const burst[] = { "chronyc", "burst", "2/6", NULL };
+  /* What it measured before the jump does not fit what it will: chronyc(1). Not
+   * known before chrony 4.0, which then takes longer. */
+  const char *const reset[] = { "chronyc", "reset", "sources", NULL };
+  const char *const burst[] = { "chronyc", "burst", "4/8", NULL };
   /* It asks its servers at its start, and steps what is more than 0.4 s. */
   const char *const restart[] = { "systemctl", "try-restart", "systemd-timesyncd.service", NULL };
   PvtChildOutcome outcome;
@@ -152,6 +189,7 @@ pvt_time_service_trigger (PvtTimeServiceKind kind, GError **error)
   switch (kind)
     {
     case PVT_SERVICE_CHRONY:
+      run (reset, &outcome, NULL);
       return run (burst, &outcome, error);
     case PVT_SERVICE_TIMESYNCD:
       return run (restart, &outcome, error);
@@ -167,8 +205,12 @@ pvt_time_service_push (PvtTimeServiceKind kind)
 {
   const char *const makestep[] = { "chronyc", "makestep", NULL };
   PvtChildOutcome outcome;
+  double correction;
 
-  if (kind == PVT_SERVICE_CHRONY)
+  /* Only once it has measured: a step of nothing disturbs the measurement. */
+  if (kind == PVT_SERVICE_CHRONY && ask_chrony (&outcome)
+      && pvt_chrony_correction (outcome.output, strlen (outcome.output), &correction)
+      && fabs (correction) >= STEP_SECONDS)
     run (makestep, &outcome, NULL);
 }
 

@@ -25,6 +25,9 @@ gboolean pvt_time_service_tracking (PvtTimeServiceKind kind);
 /* Parses a line of "chronyc -c tracking". Pure. */
 gboolean pvt_chrony_is_tracking (const char *text, gsize len);
 
+/* The correction that chronyd is about to make, from the same line. Pure. */
+gboolean pvt_chrony_correction (const char *text, gsize len, double *seconds);
+
 /*
  * Tells it that the clock has jumped: it shall measure now. FALSE with @error
  * when it cannot be told. May block for some seconds.

@@ -11,6 +11,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   /* A copy of just that size, so that reading past it is seen. */
   g_autofree char *text = size > 1 ? g_memdup2 (data + 1, size - 1) : NULL;
 
+  double correction;
+
   if (text == NULL)
     return 0;
   switch (data[0] % 3)
@@ -23,6 +25,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       break;
     default:
       pvt_chrony_is_tracking (text, size - 1);
+      pvt_chrony_correction (text, size - 1, &correction);
     }
   return 0;
 }

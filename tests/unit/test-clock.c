@@ -117,6 +117,21 @@ chrony (void **state G_GNUC_UNUSED)
   assert_false (tracks ("\n0A000202,Normal"));
 }
 
+static void
+chrony_corrections (void **state G_GNUC_UNUSED)
+{
+  static const char behind[] = "0A000202,10.0.2.2,6,1763700000.1,-7.820068,0.1,0.2,0,0,0,0,0,64.2,Normal\n";
+  static const char *const bad[] = { "", "0A000202,10.0.2.2,6,1763700000.1", "a,b,c,d,1.5", "a,b,c,d,,e",
+                                     "a,b,c,d,nan,e", "a,b,c,d,1.5x,e", "a,b,c,d\n,1.5,e",
+                                     "a,b,c,d,0.000000000000000000000000000000000000001,e" };
+  double seconds = 0;
+
+  assert_true (pvt_chrony_correction (behind, strlen (behind), &seconds));
+  assert_true (seconds < -7.82 && seconds > -7.8201);
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    assert_false (pvt_chrony_correction (bad[i], strlen (bad[i]), &seconds));
+}
+
 /* The pairs are of one moment, whatever the scheduler does. */
 static void
 clocks_agree (void **state G_GNUC_UNUSED)
@@ -140,6 +155,7 @@ main (void)
     cmocka_unit_test (the_table),
     cmocka_unit_test (anything),
     cmocka_unit_test (chrony),
+    cmocka_unit_test (chrony_corrections),
     cmocka_unit_test (clocks_agree),
   };
 
