@@ -35,21 +35,28 @@ append_value (GString *text, const PvtField *field, gconstpointer object)
   pvt_buf_clear (&json);
 }
 
+/* Only for kinds that are one: an enum or a bool at a struct's end is smaller. */
+static gconstpointer
+pointer_at (const PvtField *field, const char *object)
+{
+  gconstpointer where = object + field->offset;
+
+  return *(const gconstpointer *) where;
+}
+
 static char *
 describe_field (const PvtField *field, const char *object)
 {
-  gconstpointer where = object + field->offset;
-  gconstpointer pointer = *(const gconstpointer *) where;
   GString *text = g_string_new (NULL);
 
   if (field->flags & PVT_FIELD_SECRET)
     g_string_append (text, "***");
   else if (field->kind == PVT_KIND_BYTES)
-    g_string_append_printf (text, "(%" G_GSIZE_FORMAT " bytes)", g_bytes_get_size ((GBytes *) pointer));
+    g_string_append_printf (text, "(%" G_GSIZE_FORMAT " bytes)", g_bytes_get_size ((GBytes *) pointer_at (field, object)));
   else if (field->kind == PVT_KIND_STRING && (field->flags & PVT_FIELD_ARRAY))
-    append_strings (text, pointer);
+    append_strings (text, pointer_at (field, object));
   else if (field->kind == PVT_KIND_STRING)
-    g_string_append (text, pointer);
+    g_string_append (text, pointer_at (field, object));
   else
     append_value (text, field, object);
   if (text->len > MAX_VALUE)

@@ -9,6 +9,7 @@
  */
 #include "dialect.h"
 
+#include "agent/lifecycle/disruption.h"
 #include "dispatch.h"
 #include "log.h"
 #include "protocol/codec/guard.h"
@@ -168,6 +169,8 @@ begin_call (Extended *extended, const PvtPacket *packet)
       send_error (extended, packet->id, why);
       return;
     }
+  /* A conversation here may last as long as the guest. */
+  pvt_disruption_glance ();
   call = g_new0 (Call, 1);
   call->owner = extended;
   call->id = packet->id;

@@ -52,7 +52,9 @@ pvt_clock_base (void)
 gint64
 pvt_clock_slept (void)
 {
-  return MAX (difference (CLOCK_BOOTTIME, CLOCK_MONOTONIC), 0);
+  gint64 slept = difference (CLOCK_BOOTTIME, CLOCK_MONOTONIC);
+
+  return MAX (slept, 0); /* a reading is some ns off */
 }
 
 gboolean
