@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The Debian packages as files: built twice, looked into, unpacked, used."""
+
+import hashlib
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+
+import debs
+import tap
+from tap import check, equal, note
+
+PACKAGES = ["gir1.2-pvtools-1", "libpvtools-dev", "libpvtools0", "pvtools", "pvtools-agent", "pvtools-doc"]
+
+
+def run(*words, code=0, **keywords):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False,
+                          timeout=600, **keywords)
+    equal(done.returncode, code, f"{words}: {done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def contents(package):
+    return {line.split(None, 5)[5].split(" -> ")[0].removeprefix("."): line.split()[0]
+            for line in run("dpkg-deb", "-c", debs.deb(package)).splitlines()}
+
+
+def names(depends):
+    return {re.split(r"[ (]", part.strip())[0] for part in depends.split(",")}
+
+
+def test_every_package_is_built():
+    built = {path.name.split("_")[0] for path in debs.directory().glob("*.deb")}
+    equal(sorted(name for name in built if not name.endswith("-dbgsym")), PACKAGES, "packages")
+
+
+def test_another_path_gives_the_same_bytes():
+    with tempfile.TemporaryDirectory(prefix="another-place-to-build-in-") as place:
+        work, output = pathlib.Path(place) / "deeper/work", pathlib.Path(place) / "output"
+        work.mkdir(parents=True)
+        old = os.umask(0o077)
+        try:
+            debs.build(output, TMPDIR=str(work), TZ="Asia/Kathmandu", LC_ALL="C.UTF-8", HOME=str(work))
+        finally:
+            os.umask(old)
+        first = {path.name: path for path in debs.directory().glob("*.deb")}
+        second = {path.name: path for path in output.glob("*.deb")}
+        equal(sorted(first), sorted(second), "packages")
+        for name, path in sorted(first.items()):
+            got = [hashlib.sha256(p.read_bytes()).hexdigest() for p in (path, second[name])]
+            equal(got[0], got[1], name)
+            note(f"{got[0][:16]} {name}")
+
+
+def test_lintian_is_content():
+    changes = next(debs.directory().glob("*.changes"))
+    text = run("lintian", "--pedantic", "--fail-on", "error,warning,info,pedantic", "--allow-root", changes)
+    check(not re.search(r"^[EWIPN]:", text, re.M), text)
+
+
+def test_overrides_are_explained():
+    for path in (debs.TREE / "packaging/debian").glob("*.lintian-overrides"):
+        lines = path.read_text().splitlines()
+        for above, line in zip(["", *lines], lines):
+            check(line.startswith("#") or above.startswith("#"), f"{path.name}: {line}")
+
+
+def test_the_agent_costs_no_more_than_qemu_ga():
+    agent = debs.deb("pvtools-agent")
+    other = run("dpkg-query", "-W", "-f", "${Installed-Size}\n${Depends}\n${Conffiles}", "qemu-guest-agent")
+    size, depends = other.splitlines()[:2]
+    ours = int(debs.field(agent, "Installed-Size"))
+    note(f"installed size {ours} kB, qemu-guest-agent {size} kB")
+    note(f"depends on {debs.field(agent, 'Depends')}; qemu-guest-agent on {depends}")
+    check(ours <= int(size), (ours, size))
+    check(names(debs.field(agent, "Depends")) <= names(depends), debs.field(agent, "Depends"))
+    for field in ("Provides", "Conflicts", "Replaces"):
+        equal(debs.field(agent, field), "qemu-guest-agent", field)
+
+
+def test_the_agents_files_are_where_they_are_looked_for():
+    files = contents("pvtools-agent")
+    unit = [name for name in files if name.endswith("/systemd/system/pvtools-agent.service")]
+    rules = [name for name in files if name.endswith("/udev/rules.d/60-pvtools-agent.rules")]
+    check(len(unit) == len(rules) == 1, files)
+    check(unit[0].startswith(("/lib/", "/usr/lib/")), unit)
+    for name in ("hooks/mariadb", "hooks/postgresql", "hooks/README.md", "systemd/monitor.conf"):
+        check(f"/usr/share/doc/pvtools-agent/examples/{name}" in files, name)
+    check("x" in files["/usr/share/doc/pvtools-agent/examples/hooks/mariadb"], "an executable hook")
+    check("/etc/pvtools/hooks.d/" in files, "hooks.d")
+    check("/etc/pvtools/agent.conf" not in files, "it would hide an existing /etc/qemu/qemu-ga.conf")
+
+
+def test_maintainer_scripts_start_and_stop_the_service():
+    with tempfile.TemporaryDirectory() as place:
+        run("dpkg-deb", "-e", debs.deb("pvtools-agent"), place)
+        for name, word in (("postinst", "restart"), ("prerm", "stop")):
+            script = pathlib.Path(place) / name
+            check(f"deb-systemd-invoke {word} pvtools-agent.service" in script.read_text(), name)
+            run("sh", "-n", script)
+
+
+def unpack(place, *packages):
+    for package in packages:
+        run("dpkg-deb", "-x", debs.deb(package), place)
+
+
+def test_a_program_builds_and_runs_with_the_dev_package():
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        unpack(place, "libpvtools-dev", "libpvtools0", "pvtools-doc", "pvtools")
+        libraries = next(place.glob("usr/lib/*/libpvtools.so")).parent
+        env = dict(os.environ, PKG_CONFIG_PATH=str(libraries / "pkgconfig"), LD_LIBRARY_PATH=str(libraries))
+        pc = libraries / "pkgconfig/pvtools-1.pc"
+        pc.write_text(pc.read_text().replace("prefix=/usr", f"prefix={place}/usr"))
+        flags = run("pkg-config", "--cflags", "--libs", "pvtools-1", env=env)
+        example = place / "usr/share/doc/pvtools/examples/example.c"
+        run("gcc", "-Wall", "-Werror", "-o", place / "example", example, *shlex.split(flags))
+        check("pvtools" in run(place / "usr/bin/pvtools", "--version", env=env), "version")
+        done = subprocess.run([place / "example", "unix:/nonexistent"], env=env, capture_output=True,
+                              text=True, check=False)
+        check(done.returncode == 1 and "nonexistent" in done.stderr, done)
+
+
+def test_python_reads_the_typelib():
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        unpack(place, "gir1.2-pvtools-1", "libpvtools0")
+        libraries = next(place.glob("usr/lib/*/libpvtools.so.0")).parent
+        env = dict(os.environ, LD_LIBRARY_PATH=str(libraries),
+                   GI_TYPELIB_PATH=str(libraries / "girepository-1.0"))
+        program = ("import gi; gi.require_version('Pvt', '1'); from gi.repository import Pvt, GLib\n"
+                   "try: Pvt.Client.connect('unix:/nonexistent', 100, None)\n"
+                   "except GLib.Error as error: print(error.message)")
+        check("nonexistent" in run("/usr/bin/python3", "-c", program, env=env), "an error from Python")
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
