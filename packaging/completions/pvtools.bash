@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Completion of pvtools(1) for bash. Verbs and their options come from
+# `pvtools --help`, so that a new one needs no change here.
+
+# "verb" a line, or with a verb its options.
+_pvtools_help() {
+	local lines
+	lines=$(pvtools --help 2>/dev/null | sed -n '/^Verbs:/,/^$/{/^  /p}')
+	if [ $# -eq 0 ]; then
+		sed -E 's/^  ([a-z]+( [a-z]+)*) GUEST.*/\1/' <<<"$lines"
+	else
+		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[a-z0-9][a-z0-9-]*' | grep '^-'
+	fi
+}
+
+# Guests by libvirt domain, and the sockets that hypervisors put in known places.
+_pvtools_guests() {
+	local socket
+	if type virsh >/dev/null 2>&1; then
+		timeout 2 virsh --readonly --quiet list --name 2>/dev/null | sed '/^$/d; s/^/libvirt:/'
+	fi
+	for socket in /run/qemu-server/*.qga /run/pvtools/guests/*.sock; do
+		[ -S "$socket" ] && echo "unix:$socket"
+	done
+	for socket in /run/qemu-server/*.qmp; do
+		[ -S "$socket" ] && echo "qemu:$socket"
+	done
+}
+
+_pvtools_guest_words() {
+	case $1 in
+	unix:* | qemu:*) compgen -P "${1%%:*}:" -f -- "${1#*:}" ;;
+	*) compgen -W "$(_pvtools_guests) unix: vsock: libvirt: qemu:" -- "$1" ;;
+	esac
+}
+
+_pvtools() {
+	local line=${COMP_LINE:0:COMP_POINT} cur="" verb="" previous="" skip="" word
+	local -a words
+	local guests=0
+	# Not COMP_WORDS: those are cut at the colons of addresses.
+	read -ra words <<<"$line"
+	case $line in
+	*[![:space:]]) cur=${words[-1]}; unset 'words[-1]' ;;
+	esac
+	for word in "${words[@]:1}"; do
+		previous=$word
+		if [ -n "$skip" ]; then skip=""; continue; fi
+		case $word in
+		-c | -o | -t | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json)
+			skip=yes
+			;;
+		-*) ;;
+		*)
+			if [ -z "$verb" ]; then
+				verb=$word
+			elif [ "$verb" = disk ]; then
+				verb="disk $word"
+			else
+				guests=$((guests + 1))
+			fi
+			;;
+		esac
+	done
+	[ -n "$skip" ] || previous=""
+
+	case $previous in
+	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table json" -- "$cur") ;;
+	-c | --connect) mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur") ;;
+	--for) mapfile -t COMPREPLY < <(compgen -W "agent ip" -- "$cur") ;;
+	--to) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	-t | --timeout | --deadline | --mountpoint | --json) COMPREPLY=() ;;
+	*)
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$([ -n "$verb" ] && _pvtools_help "$verb")
+				--connect --output --timeout --no-headers --bytes --version --help" -- "$cur")
+		elif [ -z "$verb" ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_pvtools_help | cut -d' ' -f1 | sort -u)" -- "$cur")
+		elif [ "$verb" = disk ]; then
+			mapfile -t COMPREPLY < <(compgen -W "grow" -- "$cur")
+		elif [ "$guests" -eq 0 ] || [ "$verb" = quiesce ] || [ "$verb" = snapshot ]; then
+			mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur")
+		fi
+		;;
+	esac
+	# Readline replaces only what is behind the last colon.
+	if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+		COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+	fi
+	if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:/] ]]; then
+		compopt -o nospace 2>/dev/null
+	fi
+}
+complete -F _pvtools pvtools

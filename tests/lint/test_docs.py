@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What users are told is all there is: options, keys, verbs, links of the pages."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+TREE = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "support"))
+
+import tap
+from tap import check, equal
+
+MAN = TREE / "packaging/man"
+
+
+def read(name):
+    return (TREE / name).read_text(encoding="utf-8")
+
+
+def agent_options():
+    """Long options and letters of the agent's parser."""
+    table = read("agent/core/config.c").split("long_options[] = {")[1].split("};")[0]
+    found = re.findall(r'\{ "([a-z-]+)", \w+, NULL, (?:\'(.)\'|\w+) \}', table)
+    check(len(found) > 15, "the table of options was not found")
+    return found
+
+
+def config_keys():
+    table = read("agent/core/config.c").split("FileKey keys[] = {")[1].split("};")[0]
+    found = re.findall(r'\{ "([a-z-]+)",', table)
+    check(len(found) > 10, "the table of keys was not found")
+    return found
+
+
+def verbs():
+    found = set()
+    for path in (TREE / "host-side/cli").glob("verb-*.c"):
+        found |= set(re.findall(r'const PvtVerb pvt_verb_\w+\s*=\s*\{\s*"([a-z -]+)"', path.read_text()))
+    check(len(found) > 10, "no verbs were found")
+    return found
+
+
+def test_options_of_the_agent():
+    page = read("packaging/man/pvtools-agent.8").replace("\\-", "-")
+    # Other spellings of the same, and what the agent says to itself.
+    same = {"daemon", "allow-list", "after-freeze"}
+    for name, letter in agent_options():
+        if name not in same:
+            check(f"Fl -{name}" in page, f"pvtools-agent(8) has no --{name}")
+        if letter:
+            check(re.search(rf"^\.It Fl {letter}\b", page, re.M), f"pvtools-agent(8) has no -{letter}")
+
+
+def test_keys_of_the_configuration():
+    page, example = read("packaging/man/pvtools-agent.conf.5"), read("packaging/doc/agent.conf")
+    for key in config_keys():
+        check(f"\n.It Cm {key}\n" in page, f"pvtools-agent.conf(5) has no {key}")
+        check(re.search(rf"^#{key}=", example, re.M), f"the example has no {key}")
+    for key in re.findall(r"^#([a-z-]+)=", example, re.M):
+        check(key in config_keys(), f"the example has {key}, which the agent has not")
+
+
+def test_verbs_of_the_page_exist():
+    described = set(re.findall(r'^\.\\" VERB (.+)$', read("packaging/man/pvtools.1.in"), re.M))
+    equal(described - verbs(), set(), "described, but no verbs")
+
+
+HELP = """Verbs:
+  ping GUEST                         is it there?
+  new verb GUEST [--way up|down]...  -x, .y
+  long GUEST MOUNTPOINT|DEVICE [--dry-run] does a thing
+  odd GUEST
+
+Exit codes:
+  0 done   1 failed
+ of others:
+  10 it - fell
+
+Examples:
+"""
+
+
+def test_fill_page():
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        (place / "help").write_text("x\n" + HELP)
+        (place / "page").write_text('.Sh VERBS\n.Bl\n.\\" VERB ping\nText.\n.El\n.\\" EXIT CODES\n')
+        text = subprocess.run([MAN / "fill-page", place / "page", place / "help"], capture_output=True,
+                              text=True, check=True).stdout
+    equal(text.splitlines(), [
+        ".Sh VERBS", ".Bl", ".It Cm ping Ar GUEST", "Text.",
+        ".It Cm new verb Ar GUEST No [\\-\\-way No up|down]...", "\\-x, .y.",
+        ".It Cm long Ar GUEST No MOUNTPOINT|DEVICE No [\\-\\-dry\\-run]", "Does a thing.",
+        ".It Cm odd Ar GUEST", "See \\-\\-help.", ".El",
+        ".It 0", "done", ".It 1", "failed", ".It of others:", ".It 10", "it \\- fell"], "page")
+
+
+def test_links_between_documents():
+    for path in (TREE / "packaging").rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            check((path.parent / target).exists(), f"{path.name} links to {target}")
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
