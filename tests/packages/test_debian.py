@@ -99,6 +99,34 @@ def test_the_agents_files_are_where_they_are_looked_for():
     check("/etc/pvtools/agent.conf" not in files, "it would hide an existing /etc/qemu/qemu-ga.conf")
 
 
+def test_the_example_configuration_is_one():
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        unpack(place, "pvtools-agent")
+        example = (place / "usr/share/doc/pvtools-agent/examples/agent.conf").read_text()
+        keys = re.findall(r"^#([a-z-]+)=", example, re.M)
+        (place / "agent.conf").write_text(re.sub(r"^#(?=[a-z-]+=|\[)", "", example, flags=re.M))
+        dump = run(place / "usr/sbin/pvtools-agent", "-c", place / "agent.conf", "-D")
+        for key in keys:
+            check(key == "blacklist" or re.search(rf"^{key}=", dump, re.M), f"{key} is not in {dump}")
+        check("[channel vsock]" in dump, dump)
+
+
+def test_the_pages_are_sound():
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        unpack(place, "pvtools-agent", "pvtools")
+        pages = sorted(place.glob("usr/share/man/man?/*.gz"))
+        equal([page.name for page in pages], ["pvtools.1.gz", "pvtools-agent.conf.5.gz", "pvtools-hooks.7.gz",
+                                              "pvtools-agent.8.gz"], "pages")
+        for page in pages:
+            run("mandoc", "-T", "lint", "-W", "warning", page)
+        text = run("sh", "-c", f"mandoc -T ascii {pages[0]} | col -bx")
+        for verb in ("ping", "info", "snapshot"):
+            check(re.search(rf"^ +{verb} GUEST", text, re.M), verb)
+        check(re.search(r"^ +4 +timed out$", text, re.M), "exit codes")
+
+
 def test_maintainer_scripts_start_and_stop_the_service():
     with tempfile.TemporaryDirectory() as place:
         run("dpkg-deb", "-e", debs.deb("pvtools-agent"), place)
