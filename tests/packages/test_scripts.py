@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Shell scripts that packages are made with and that they bring: shellcheck, and sh's own eyes."""
+
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+PACKAGING = HERE.parents[1] / "packaging"
+sys.path.insert(0, str(HERE.parent / "support"))
+
+import tap
+from tap import check, equal
+
+SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "debian/pvtools-agent.postinst",
+           "debian/pvtools-agent.prerm", "debian/pvtools-agent.postrm"]
+
+
+def test_shellcheck():
+    done = subprocess.run(["shellcheck", "-s", "sh", *(PACKAGING / name for name in SCRIPTS)],
+                          capture_output=True, text=True, check=False)
+    equal(done.stdout, "", "shellcheck")
+
+
+def test_openrc_script():
+    # Its shebang is OpenRC's; the functions and variables are what OpenRC calls.
+    done = subprocess.run(["shellcheck", "-s", "sh", "-e", "SC2034", PACKAGING / "openrc/pvtools-agent.initd"],
+                          capture_output=True, text=True, check=False)
+    equal(done.stdout, "", "shellcheck")
+
+
+def test_help_of_the_scripts():
+    for name in ("install.sh", "build-deb", "build-rpm"):
+        done = subprocess.run([PACKAGING / name, "--help"], capture_output=True, text=True, check=True)
+        check(name in done.stdout and "set -" not in done.stdout, done.stdout)
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
