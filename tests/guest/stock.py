@@ -118,8 +118,10 @@ class Guest:
         return self.machine
 
     def close(self):
+        """At the end of the program: shows the console when a test has failed."""
+        failed = getattr(sys.exc_info()[1], "code", 1)
         if self.machine:
-            self.machine.__exit__(ValueError, None, None)
+            self.machine.__exit__(ValueError if failed else None, None, None)
 
     def line(self, timeout=60):
         """A connection behind whatever a former one left."""
