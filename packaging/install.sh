@@ -67,8 +67,11 @@ journal=$destdir$home/journal
 
 # ---- the system ----
 
+# The one that runs; in an image the one that is there.
 find_init() {
-	if [ -d "$destdir/run/systemd/system" ] || { [ -n "$destdir" ] && [ -d "$destdir/etc/systemd" ]; }; then
+	if [ -z "$destdir" ] && [ -d /run/systemd/system ]; then
+		echo systemd
+	elif [ -n "$destdir" ] && { [ -x "$destdir/usr/lib/systemd/systemd" ] || [ -x "$destdir/lib/systemd/systemd" ]; }; then
 		echo systemd
 	elif [ -x "$destdir/sbin/openrc-run" ] || [ -x "$destdir/usr/sbin/openrc-run" ]; then
 		echo openrc

@@ -114,7 +114,7 @@ class Guest:
         if not self.machine:
             vm = machine(self.folders(), devices=["-device", "pcie-root-port,id=rp1,chassis=1"])
             self.machine = vm.__enter__()
-            vm.wait_agent()
+            vm.wait_agent(420)
         return self.machine
 
     def close(self):
@@ -176,6 +176,6 @@ class Guest:
         with self.line() as line:
             line.send(line.request("guest-shutdown", mode="reboot"))
             vm.monitor.wait_event("RESET", 120)
-        vm.wait_agent()
+        vm.wait_agent(420)
         if self.run("cat /proc/sys/kernel/random/boot_id") == boot:
             raise AssertionError("it is the same boot")

@@ -238,7 +238,7 @@ def test_installed_without_a_port_and_started_by_udev():
         time.sleep(0.3)
     machine.monitor.command("device_add", driver="virtserialport", bus="vser.0", chardev="agent",
                             name=PORT, id="port")
-    machine.wait_agent()
+    machine.wait_agent(420)
     log = guest.wait_job(job).splitlines()
     check("service: inactive" in log, log)
     check_ours(OLD)

@@ -41,7 +41,9 @@ def image(name, init="systemd"):
     (root / "usr").mkdir(parents=True)
     (root / "etc").mkdir()
     if init == "systemd":
-        (root / "etc/systemd").mkdir()
+        (root / "usr/lib/systemd").mkdir(parents=True)
+        (root / "usr/lib/systemd/systemd").write_text("#!/bin/sh\n")
+        (root / "usr/lib/systemd/systemd").chmod(0o755)
     elif init == "openrc":
         (root / "sbin").mkdir()
         (root / "sbin/openrc-run").write_text("#!/bin/sh\n")
@@ -98,7 +100,7 @@ def test_install_and_uninstall():
     manifest = (root / "opt/pvt/lib/pvtools-agent/manifest").read_text().splitlines()
     listed = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in manifest}
     files = {"/" + name: value for name, value in tree(root).items()
-             if (root / name).is_file() and not name.endswith("/manifest")}
+             if (root / name).is_file() and name not in before and not name.endswith("/manifest")}
     equal({name: value[1] for name, value in files.items()}, listed, "manifest")
     install(root, "--prefix", "/opt/pvt", "--uninstall")
     equal({name for name in tree(root) if (root / name).is_file()},
