@@ -9,7 +9,7 @@ _pvtools_help() {
 	if [ $# -eq 0 ]; then
 		sed -E 's/^  ([a-z]+( [a-z]+)*) GUEST.*/\1/' <<<"$lines"
 	else
-		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[a-z0-9][a-z0-9-]*' | grep '^-'
+		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[A-Za-z0-9][a-z0-9-]*' | grep '^-'
 	fi
 }
 
@@ -47,9 +47,9 @@ _pvtools() {
 		previous=$word
 		if [ -n "$skip" ]; then skip=""; continue; fi
 		case $word in
-		-c | -o | -t | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json)
-			skip=yes
-			;;
+		-c | -o | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json) skip=yes ;;
+		-e | -C | -u | --env | --directory | --user) skip=yes ;;
+		-t) [ "$verb" = exec ] || skip=yes ;;
 		-*) ;;
 		*)
 			if [ -z "$verb" ]; then
@@ -69,7 +69,7 @@ _pvtools() {
 	-c | --connect) mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur") ;;
 	--for) mapfile -t COMPREPLY < <(compgen -W "agent ip" -- "$cur") ;;
 	--to) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
-	-t | --timeout | --deadline | --mountpoint | --json) COMPREPLY=() ;;
+	?*) COMPREPLY=() ;;
 	*)
 		if [[ $cur == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$([ -n "$verb" ] && _pvtools_help "$verb")

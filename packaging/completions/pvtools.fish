@@ -13,12 +13,18 @@ end
 # Words behind the program that are no options, nor an option's value.
 function __pvtools_words
     set -l skip 0
+    set -l verb ''
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c -o -t --connect --output --timeout --for --deadline --to --mountpoint --json
+        else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json
+            set skip 1
+        else if contains -- $word -e -C -u --env --directory --user
+            set skip 1
+        else if test "$word" = -t; and test "$verb" != exec
             set skip 1
         else if not string match -q -- '-*' $word
+            test -n "$verb"; or set verb $word
             echo $word
         end
     end
@@ -75,7 +81,7 @@ complete -c pvtools -n __pvtools_wants_guest -a '(__pvtools_guests)'
 complete -c pvtools -n 'string match -q -- "-*" (commandline -ct)' -a '(__pvtools_options)'
 complete -c pvtools -s c -l connect -x -a '(__pvtools_guests)' -d 'the guest'
 complete -c pvtools -s o -l output -x -a 'table json' -d 'form of the output'
-complete -c pvtools -s t -l timeout -x -d 'seconds to wait'
+complete -c pvtools -n 'not string match -q exec -- (__pvtools_verb)' -s t -l timeout -x -d 'seconds to wait'
 complete -c pvtools -l no-headers -d 'tables without their first line'
 complete -c pvtools -s b -l bytes -d 'sizes in bytes'
 complete -c pvtools -s V -l version -d 'print the version'

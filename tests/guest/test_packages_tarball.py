@@ -79,7 +79,7 @@ def test_an_agent_that_does_not_start_is_rolled_back():
                     "rm /etc/pvtools/agent.conf; systemctl restart pvtools-agent\n"
                     "ls /usr/local/lib/pvtools-agent /usr/local/sbin")
     check("rc=1" in log and "undoing" in log, log)
-    check("journal" not in log and ".pvt-" not in log, log)
+    check("\njournal\n" not in log and ".pvt-" not in log, log)
     equal(program_sum(), before, "the program")
     equal(guest.agent()[0], "pvtools-agent", "who answers")
 

@@ -34,6 +34,8 @@ def config_keys():
     table = read("agent/core/config.c").split("FileKey keys[] = {")[1].split("};")[0]
     found = re.findall(r'\{ "([a-z-]+)",', table)
     check(len(found) > 10, "the table of keys was not found")
+    # Those of a channel's group.
+    found += re.findall(r'g_key_file_get_string \(file, groups\[i\], "([a-z-]+)"', read("agent/core/config.c"))
     return found
 
 
@@ -59,7 +61,7 @@ def test_options_of_the_agent():
 def test_keys_of_the_configuration():
     page, example = read("packaging/man/pvtools-agent.conf.5"), read("packaging/doc/agent.conf")
     for key in config_keys():
-        check(f"\n.It Cm {key}\n" in page, f"pvtools-agent.conf(5) has no {key}")
+        check(re.search(rf"^\.It Cm (?:[a-z-]+ , )*{key}\b", page, re.M), f"pvtools-agent.conf(5) has no {key}")
         check(re.search(rf"^#{key}=", example, re.M), f"the example has no {key}")
     for key in re.findall(r"^#([a-z-]+)=", example, re.M):
         check(key in config_keys(), f"the example has {key}, which the agent has not")
@@ -80,6 +82,7 @@ Exit codes:
   0 done   1 failed
  of others:
   10 it - fell
+ of runs: the program's
 
 Examples:
 """
@@ -97,7 +100,8 @@ def test_fill_page():
         ".It Cm new verb Ar GUEST No [\\-\\-way No up|down]...", "\\-x, .y.",
         ".It Cm long Ar GUEST No MOUNTPOINT|DEVICE No [\\-\\-dry\\-run]", "Does a thing.",
         ".It Cm odd Ar GUEST", "See \\-\\-help.", ".El",
-        ".It 0", "done", ".It 1", "failed", ".It of others:", ".It 10", "it \\- fell"], "page")
+        ".It 0", "done", ".It 1", "failed", ".It of others:", ".It 10", "it \\- fell",
+        ".It of runs:", "the program's"], "page")
 
 
 def test_links_between_documents():

@@ -123,6 +123,8 @@ def test_bash():
     has(bash("pvtools disk grow "), "libvirt:db1")
     equal(bash("pvtools info libvirt:db1 "), [], "no second guest")
     has(bash("pvtools quiesce libvirt:db1 "), "libvirt:web-2")
+    has(bash("pvtools exec -t "), "libvirt:db1")
+    equal(bash("pvtools exec libvirt:db1 -u "), [], "nobody knows the guest's users")
     equal(bash("pvtools ping 'x\"$(touch /nonexistent)` "), [], "nothing is run")
 
 
@@ -138,6 +140,7 @@ def test_fish():
     has(fish("pvtools disk "), "grow")
     has(fish("pvtools disk grow "), "libvirt:db1")
     equal(fish("pvtools info libvirt:db1 "), [], "no second guest")
+    has(fish("pvtools exec -t "), "libvirt:db1")
 
 
 def test_zsh():
