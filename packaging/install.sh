@@ -86,8 +86,10 @@ files() {
 	printf '%s\t%s\t%s\n' pvtools-agent "$prefix/sbin/pvtools-agent" 755
 	case $init in
 	systemd)
-		printf '%s\t%s\t%s\n' pvtools-agent.service /etc/systemd/system/pvtools-agent.service 644 \
-			60-pvtools-agent.rules /etc/udev/rules.d/60-pvtools-agent.rules 644
+		printf '%s\t%s\t%s\n' pvtools-agent.service /etc/systemd/system/pvtools-agent.service 644
+		for rules in "$here"/*.rules; do
+			printf '%s\t%s\t%s\n' "${rules##*/}" "/etc/udev/rules.d/${rules##*/}" 644
+		done
 		;;
 	openrc)
 		printf '%s\t%s\t%s\n' pvtools-agent.initd /etc/init.d/pvtools-agent 755 \
