@@ -115,23 +115,6 @@ def test_downgrade():
     check_ours(OLD)
 
 
-def test_power_cut_during_an_upgrade():
-    """Whatever dpkg had done by then, the guest boots with an agent that answers, and
-    dpkg goes on from there."""
-    machine = guest.vm()
-    for seconds in (0.5, 1.5, 3):
-        guest.start_job("dpkg -i /debs/new/pvtools-agent_*.deb; sync; dpkg -i /debs/old/pvtools-agent_*.deb")
-        time.sleep(seconds)
-        machine.monitor.command("system_reset")
-        machine.monitor.wait_event("RESET", 60)
-        machine.wait_agent(420)
-        equal(guest.agent()[0], "pvtools-agent", "who answers")
-        state = run("dpkg-query -W -f '${Version} ${db:Status-Status}' pvtools-agent")
-        note(f"cut off after {seconds} s: {state}")
-        guest.job("dpkg --configure -a; dpkg -i /debs/old/pvtools-agent_*.deb")
-        check_ours(OLD)
-
-
 def test_upgrade_while_the_guest_is_frozen():
     """dpkg waits for the thaw like everybody who writes, then the new agent comes."""
     machine = guest.vm()
