@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The bare-metal test guest: its machine, its output, its cases. */
+#pragma once
+
+#include <virtio/driver/device.h>
+#include <virtio/driver/mem.h>
+
+/* ---- the machine ---- */
+
+static inline void
+out8 (uint16_t port, uint8_t value)
+{
+  __asm__ volatile ("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void
+out16 (uint16_t port, uint16_t value)
+{
+  __asm__ volatile ("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void
+out32 (uint16_t port, uint32_t value)
+{
+  __asm__ volatile ("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t
+in8 (uint16_t port)
+{
+  uint8_t value;
+
+  __asm__ volatile ("inb %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+
+static inline uint32_t
+in32 (uint16_t port)
+{
+  uint32_t value;
+
+  __asm__ volatile ("inl %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+
+static inline uint64_t
+cycles (void)
+{
+  uint32_t low, high;
+
+  __asm__ volatile ("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t) high << 32 | low;
+}
+
+extern struct virtio_hal guest_hal;
+
+/* All memory taken since the mark is free again. */
+size_t guest_memory_mark (void);
+void guest_memory_release (size_t mark);
+/* From the same memory, for the cases' own data; NULL when there is no more. */
+void *guest_memory (size_t bytes);
+
+/* Ends the machine: 0 when all went well. */
+void guest_exit (int status) __attribute__ ((noreturn));
+
+/* ---- output: TAP on COM1 ---- */
+
+/* %s, %u (unsigned), %d (int), %x (unsigned), %U (uint64_t). */
+void print (const char *format, ...);
+/* One test; true when @good. */
+bool check (bool good, const char *what);
+/* As check of @error being 0, with the error in the output. */
+bool check_error (int error, const char *what);
+/* What the tests are of: comes first in their names. */
+void check_prefix (const char *prefix);
+/* Prints the plan; 0 when all tests passed and there were any. */
+int check_end (void);
+
+/* ---- cases ---- */
+
+struct variant
+{
+  const char *name;
+  uint64_t refuse;
+};
+
+#define MAX_DEVICES 16
+
+/* The command line's word that begins with @key, after it; NULL when there is none. */
+const char *guest_option (const char *key);
+uint64_t guest_number (const char *text, const char **end);
+
+/* Devices found, in order; how many. */
+unsigned find_pci (struct virtio_transport *found[], unsigned room);
+unsigned find_mmio (struct virtio_transport *found[], unsigned room);
+
+void test_blk (struct virtio_transport *transport, const struct virtio_options *options);
+void test_rng (struct virtio_transport *transport, const struct virtio_options *options);
+/* Two interfaces on one wire; @second may be NULL: then only what one can do. */
+void test_net (struct virtio_transport *first, struct virtio_transport *second,
+               const struct virtio_options *options);
+/* That what was negotiated is what the options left. */
+void test_features (const struct virtio_device *dev);
+
+/* A sum that tells data apart; the host computes the same (FNV-1a over 64-bit words). */
+uint64_t checksum (const void *data, size_t bytes);
+/* Data that tell their place: word i of block @seed. */
+void fill_pattern (void *to, size_t bytes, uint64_t seed);
