@@ -7,31 +7,40 @@
 
 #include <string.h>
 
-/* Copies what the device reads of a chain, from its byte @at on. */
+/* Copies between a chain's bytes of one direction, from its byte @at on, and @mem. */
 static uint32_t
-gather (const struct fake_chain *chain, uint32_t at, void *to, uint32_t bytes)
+copy (const struct fake_chain *chain, bool writable, uint32_t at, uint8_t *mem, uint32_t bytes)
 {
   uint32_t done = 0;
 
-  for (unsigned i = 0; i < chain->n && !chain->segs[i].writable; i++)
-    for (uint32_t j = 0; j < chain->segs[i].len; j++, at -= at > 0)
-      if (at == 0 && done < bytes)
-        ((uint8_t *) to)[done++] = chain->segs[i].mem[j];
+  for (unsigned i = 0; i < chain->n && done < bytes; i++)
+    {
+      const struct fake_seg *seg = &chain->segs[i];
+      uint32_t skip = at < seg->len ? at : seg->len;
+      uint32_t n = seg->len - skip < bytes - done ? seg->len - skip : bytes - done;
+
+      if (seg->writable != writable)
+        continue;
+      at -= skip;
+      if (writable)
+        memcpy (seg->mem + skip, mem + done, n);
+      else
+        memcpy (mem + done, seg->mem + skip, n);
+      done += n;
+    }
   return done;
 }
 
-/* Copies into what the device writes, from its byte @at on. */
+static uint32_t
+gather (const struct fake_chain *chain, uint32_t at, void *to, uint32_t bytes)
+{
+  return copy (chain, false, at, to, bytes);
+}
+
 static uint32_t
 scatter (const struct fake_chain *chain, uint32_t at, const void *from, uint32_t bytes)
 {
-  uint32_t done = 0;
-
-  for (unsigned i = 0; i < chain->n; i++)
-    if (chain->segs[i].writable)
-      for (uint32_t j = 0; j < chain->segs[i].len; j++, at -= at > 0)
-        if (at == 0 && done < bytes)
-          chain->segs[i].mem[j] = ((const uint8_t *) from)[done++];
-  return done;
+  return copy (chain, true, at, (uint8_t *) (uintptr_t) from, bytes);
 }
 
 static uint32_t
@@ -66,7 +75,7 @@ range (struct fake_disk *disk, const struct fake_chain *chain, bool zero)
   struct virtio_blk_range range;
 
   if (gather (chain, 16, &range, sizeof range) != sizeof range || range.num_sectors > 16
-      || range.sector + range.num_sectors > FAKE_DISK_SECTORS || (!zero && range.flags))
+      || range.sector > FAKE_DISK_SECTORS || range.sector + range.num_sectors > FAKE_DISK_SECTORS || (!zero && range.flags))
     return VIRTIO_BLK_S_UNSUPP;
   memset (disk->data + range.sector * 512, zero ? 0 : 0xdd, range.num_sectors * 512);
   disk->discards++;
@@ -77,12 +86,15 @@ static uint8_t
 blk_request (struct fake_disk *disk, const struct fake_chain *chain, uint32_t *len)
 {
   struct virtio_blk_req head;
-  uint32_t in = total (chain, true) - 1;
-  uint32_t out = total (chain, false) - (uint32_t) sizeof head;
+  uint32_t in, out;
 
   *len = 1;
-  if (gather (chain, 0, &head, sizeof head) != sizeof head)
+  if (gather (chain, 0, &head, sizeof head) != sizeof head || total (chain, true) == 0
+      || total (chain, true) > sizeof disk->data || total (chain, false) > sizeof disk->data
+      || head.sector > FAKE_DISK_SECTORS)
     return VIRTIO_BLK_S_IOERR;
+  in = total (chain, true) - 1;
+  out = total (chain, false) - (uint32_t) sizeof head;
   if (disk->force_status)
     return disk->force_status;
   switch (head.type)

@@ -65,6 +65,7 @@ split_table (struct fake_device *device, struct fake_chain *chain, const struct 
 {
   const struct virtio_desc *table = fake_mem (device->platform, desc->addr, desc->len, VIRTIO_TO_DEVICE);
   uint32_t n = desc->len / 16;
+  uint32_t steps = 0;
 
   if (!table || n == 0 || desc->len % 16 || desc->flags != VIRTIO_DESC_F_INDIRECT)
     {
@@ -73,7 +74,7 @@ split_table (struct fake_device *device, struct fake_chain *chain, const struct 
     }
   for (uint32_t i = 0;; i = table[i].next)
     {
-      if (i >= n || (table[i].flags & VIRTIO_DESC_F_INDIRECT))
+      if (i >= n || ++steps > n || (table[i].flags & VIRTIO_DESC_F_INDIRECT))
         {
           wrong (device, "a chain that leaves its table");
           return;
@@ -95,7 +96,10 @@ split_pop (struct fake_device *device, struct fake_queue *queue, struct fake_cha
   if (!avail || !desc || avail->idx == queue->avail)
     return false;
   if ((uint16_t) (avail->idx - queue->avail) > size)
-    wrong (device, "more available than the ring has");
+    {
+      wrong (device, "more available than the ring has");
+      return false;
+    }
   at = avail->ring[queue->avail++ & (size - 1)];
   chain->id = at;
   for (;; at = desc[at].next)
