@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <virtio/console.h>
 #include <virtio/driver/queue.h>
 
 #define FAKE_QUEUES 8
@@ -173,3 +174,16 @@ struct fake_wire
 
 /* What is sent comes back. */
 void fake_net_process (struct fake_device *device, uint16_t index);
+
+struct fake_ports
+{
+  unsigned said[8]; /* control messages of the driver, by event */
+  struct virtio_console_control last;
+};
+
+/* Two ports: 0, a console named "zero", and 1, named "one"; what is sent to a
+ * port comes back. */
+void fake_console_process (struct fake_device *device, uint16_t index);
+/* A control message of the device. */
+void fake_console_say (struct fake_device *device, uint32_t port, uint16_t event, uint16_t value,
+                       const void *more, uint32_t bytes);

@@ -3,6 +3,7 @@
 #include "fake.h"
 
 #include <virtio/blk.h>
+#include <virtio/console.h>
 #include <virtio/net.h>
 
 #include <string.h>
@@ -216,5 +217,72 @@ fake_net_process (struct fake_device *device, uint16_t index)
         fake_push (device, index, &chain, 0);
         give_back (device, wire);
       }
+  fake_want (device, index, true);
+}
+
+/* ---- console ---- */
+
+void
+fake_console_say (struct fake_device *device, uint32_t port, uint16_t event, uint16_t value,
+                  const void *more, uint32_t bytes)
+{
+  struct virtio_console_control control = { port, event, value };
+  struct fake_chain chain;
+
+  if (!fake_pop (device, VIRTIO_CONSOLE_QUEUE_CTRL_RX, &chain))
+    return;
+  scatter (&chain, 0, &control, sizeof control);
+  scatter (&chain, sizeof control, more, bytes);
+  fake_push (device, VIRTIO_CONSOLE_QUEUE_CTRL_RX, &chain, (uint32_t) sizeof control + bytes);
+}
+
+static void
+heard (struct fake_device *device, const struct virtio_console_control *control)
+{
+  struct fake_ports *ports = device->user;
+
+  ports->said[control->event % 8]++;
+  ports->last = *control;
+  if (control->event == VIRTIO_CONSOLE_DEVICE_READY)
+    for (uint32_t i = 0; i < 2; i++)
+      {
+        fake_console_say (device, i, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL, 0);
+        fake_console_say (device, i, VIRTIO_CONSOLE_PORT_NAME, 1, i ? "one" : "zero", i ? 3 : 4);
+        fake_console_say (device, i, i ? VIRTIO_CONSOLE_PORT_OPEN : VIRTIO_CONSOLE_CONSOLE_PORT, 1,
+                          NULL, 0);
+      }
+}
+
+static void
+echo (struct fake_device *device, uint16_t from, uint16_t to)
+{
+  struct fake_chain chain;
+  uint8_t data[256];
+
+  while (fake_pop (device, from, &chain))
+    {
+      uint32_t len = gather (&chain, 0, data, sizeof data);
+
+      fake_push (device, from, &chain, 0);
+      if (fake_pop (device, to, &chain))
+        fake_push (device, to, &chain, scatter (&chain, 0, data, len));
+    }
+}
+
+void
+fake_console_process (struct fake_device *device, uint16_t index)
+{
+  struct virtio_console_control control = { 0 };
+  struct fake_chain chain;
+
+  if (index == VIRTIO_CONSOLE_QUEUE_CTRL_TX && fake_has (device, VIRTIO_CONSOLE_F_MULTIPORT))
+    while (fake_pop (device, index, &chain))
+      {
+        gather (&chain, 0, &control, sizeof control);
+        fake_push (device, index, &chain, 0);
+        heard (device, &control);
+      }
+  else if (index == 1 || index == 5)
+    echo (device, index, (uint16_t) (index - 1));
   fake_want (device, index, true);
 }

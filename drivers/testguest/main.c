@@ -167,6 +167,10 @@ run_variant (struct virtio_transport *const devices[], unsigned n, const char *b
           check_prefix (name_of ("rng", bus, variant));
           test_rng (devices[i], &options);
           break;
+        case VIRTIO_ID_CONSOLE:
+          check_prefix (name_of ("console", bus, variant));
+          test_console (devices[i], &options);
+          break;
         case VIRTIO_ID_NET:
           check_prefix (name_of ("net", bus, variant));
           if (!net_done)

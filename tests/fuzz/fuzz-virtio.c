@@ -8,6 +8,7 @@
 #include "drivers/fake/fake.h"
 
 #include <virtio/driver/blk.h>
+#include <virtio/driver/console.h>
 #include <virtio/driver/mmio.h>
 #include <virtio/driver/net.h>
 #include <virtio/driver/pci.h>
@@ -24,6 +25,7 @@ static struct fake_platform platform;
 static struct fake_device fake;
 static struct fake_disk disk;
 static struct fake_wire wire;
+static struct fake_ports ports;
 static void (*honest) (struct fake_device *device, uint16_t index);
 
 static uint64_t
@@ -203,6 +205,35 @@ use_rng (struct virtio_transport *transport, const struct virtio_options *option
   g_assert_cmpint (virtio_rng_stop (&rng), ==, 0);
 }
 
+static void
+use_console (struct virtio_transport *transport, const struct virtio_options *options)
+{
+  static struct virtio_console console;
+
+  virtio_console_emergency (transport, 'x');
+  if (virtio_console_start (&console, transport, options))
+    return;
+  while (input.left > 0)
+    {
+      act (&fake, (uint16_t) (take (1) % 6));
+      switch (take (1) % 6)
+        {
+        case 0: virtio_console_write (&console, (uint32_t) take (1) % 3, buffer, take (2) % 4096); break;
+        case 1: virtio_console_read (&console, (uint32_t) take (1) % 3, buffer, take (2) % 512); break;
+        case 2: virtio_console_open (&console, (uint32_t) take (1) % 3, true); break;
+        case 3: virtio_console_find (&console, "one"); break;
+        case 4:
+          if (virtio_device_has (&console.dev, VIRTIO_CONSOLE_F_MULTIPORT))
+            fake_console_say (&fake, (uint32_t) take (1), (uint16_t) take (1) % 9, (uint16_t) take (1),
+                              buffer, (uint32_t) take (1) % 248);
+          break;
+        default: virtio_console_poll (&console); break;
+        }
+    }
+  fake.gone = fake.reset_stuck = false;
+  g_assert_cmpint (virtio_console_stop (&console), ==, 0);
+}
+
 /* ---- set-up ---- */
 
 static void
@@ -223,7 +254,12 @@ make_device (uint16_t id)
       memcpy (fake.config, "\2\1\1\1\1\1\1\0\0\0\xdc\5", 12);
       fake.user = &wire;
     }
-  for (uint16_t i = 0; i < 3; i++)
+  else if (id == VIRTIO_ID_CONSOLE)
+    {
+      fake.config[4] = 2; /* ports */
+      fake.user = &ports;
+    }
+  for (uint16_t i = 0; i < (id == VIRTIO_ID_CONSOLE ? 6 : 3); i++)
     {
       uint16_t size = (uint16_t) take (1);
 
@@ -267,7 +303,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     void (*run) (struct virtio_transport *transport, const struct virtio_options *options);
   } kinds[] = { { VIRTIO_ID_BLOCK, fake_blk_process, use_blk },
                 { VIRTIO_ID_NET, fake_net_process, use_net },
-                { VIRTIO_ID_RNG, fake_rng_process, use_rng } };
+                { VIRTIO_ID_RNG, fake_rng_process, use_rng },
+                { VIRTIO_ID_CONSOLE, fake_console_process, use_console } };
   struct virtio_options options = { .timeout_ms = 20 };
   struct virtio_transport *transport;
   unsigned kind;

@@ -10,10 +10,12 @@ from here and are looked at here afterwards.
 import os
 import pathlib
 import re
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -167,6 +169,42 @@ def test_legacy_mmio_is_not_taken():
               devices("device"))
     check("# 0 devices on mmio" in run.text, run.text)
     check(run.status != PASSED, "a guest that ran nothing passed")
+
+
+def echo(listener):
+    """Sends back what comes, until the other end closes."""
+    peer, _ = listener.accept()
+    with peer:
+        while data := peer.recv(65536):
+            peer.sendall(data)
+
+
+def test_console_with_ports():
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{directory}/echo")
+        listener.listen()
+        threading.Thread(target=echo, args=(listener,), daemon=True).start()
+        run = Run(PCI, ["-device", "virtio-serial-pci,packed=on,max_ports=4",
+                        "-chardev", f"socket,id=echo,path={directory}/echo",
+                        "-chardev", f"file,id=log,path={directory}/log",
+                        "-device", "virtconsole,chardev=log",
+                        "-device", "virtserialport,chardev=echo,name=echo"])
+        log = pathlib.Path(directory, "log").read_bytes()
+    check(run.status == PASSED and not run.bad, run.text[-3000:])
+    equal(run.names(), (set(RINGS), {("console", "pci")}), "what ran")
+    equal(log, b"!" * len(RINGS), "emergency characters")
+    note(f"{len(run.good)} cases on {len(RINGS)} kinds of ring")
+
+
+def test_console_of_one_port():
+    with tempfile.TemporaryDirectory() as directory:
+        run = Run(MMIO, ["-device", "virtio-serial-device,packed=on,max_ports=1,emergency-write=off",
+                         "-chardev", f"file,id=log,path={directory}/log",
+                         "-device", "virtconsole,chardev=log"])
+        log = pathlib.Path(directory, "log").read_text()
+    check(run.status == PASSED and not run.bad, run.text[-3000:])
+    equal(run.names(), (set(RINGS), {("console", "mmio")}), "what ran")
+    equal(log, "hello\n" * len(RINGS), "what arrived")
 
 
 def kvm():
