@@ -4,7 +4,6 @@
 #include "guest.h"
 
 #include <virtio/driver/mmio.h>
-#include <virtio/driver/pci.h>
 
 #define CONFIG_ADDRESS 0xcf8
 #define CONFIG_DATA 0xcfc
@@ -18,23 +17,15 @@ static struct virtio_mmio mmios[MAX_DEVICES];
 static uint32_t
 config_read (void *ctx, uint32_t offset, unsigned width)
 {
-  uint32_t value;
-
-  out32 (CONFIG_ADDRESS, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
-  value = in32 (CONFIG_DATA) >> (8 * (offset & 3));
-  return width == 4 ? value : value & ((1u << (8 * width)) - 1);
+  guest_out (CONFIG_ADDRESS, 4, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
+  return guest_in ((uint16_t) (CONFIG_DATA + (offset & 3)), width);
 }
 
 static void
 config_write (void *ctx, uint32_t offset, unsigned width, uint32_t value)
 {
-  out32 (CONFIG_ADDRESS, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
-  if (width == 4)
-    out32 (CONFIG_DATA, value);
-  else if (width == 2)
-    out16 ((uint16_t) (CONFIG_DATA + (offset & 2)), (uint16_t) value);
-  else
-    out8 ((uint16_t) (CONFIG_DATA + (offset & 3)), (uint8_t) value);
+  guest_out (CONFIG_ADDRESS, 4, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
+  guest_out ((uint16_t) (CONFIG_DATA + (offset & 3)), width, value);
 }
 
 static void *
@@ -47,8 +38,10 @@ static bool
 try_function (void *at, unsigned n)
 {
   struct virtio_pci_config config = { config_read, config_write, at };
-  int error = virtio_pci_open (&pcis[n], &guest_hal, &config);
+  int error;
 
+  guest_pci_assign (&config);
+  error = virtio_pci_open (&pcis[n], &guest_hal, &config);
   if (error && error != -VIRTIO_ENODEV)
     print ("# PCI function %x is not usable: error %d\n", (unsigned) (uintptr_t) at & 0xffffff, error);
   return error == 0;
@@ -86,8 +79,8 @@ find_pci (struct virtio_transport *found[], unsigned room)
 {
   unsigned last_bus = 0, n = 0;
 
-  out32 (CONFIG_ADDRESS, 0x80000000u);
-  if (in32 (CONFIG_ADDRESS) != 0x80000000u) /* no such mechanism */
+  guest_out (CONFIG_ADDRESS, 4, 0x80000000u);
+  if (guest_in (CONFIG_ADDRESS, 4) != 0x80000000u) /* no such mechanism */
     return 0;
   for (unsigned bus = 0; bus <= last_bus; bus++)
     for (unsigned slot = 0; slot < 32; slot++)

@@ -4,44 +4,9 @@
 
 #include <virtio/driver/device.h>
 #include <virtio/driver/mem.h>
+#include <virtio/driver/pci.h>
 
 /* ---- the machine ---- */
-
-static inline void
-out8 (uint16_t port, uint8_t value)
-{
-  __asm__ volatile ("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void
-out16 (uint16_t port, uint16_t value)
-{
-  __asm__ volatile ("outw %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline void
-out32 (uint16_t port, uint32_t value)
-{
-  __asm__ volatile ("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t
-in8 (uint16_t port)
-{
-  uint8_t value;
-
-  __asm__ volatile ("inb %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
-
-static inline uint32_t
-in32 (uint16_t port)
-{
-  uint32_t value;
-
-  __asm__ volatile ("inl %1, %0" : "=a"(value) : "Nd"(port));
-  return value;
-}
 
 static inline uint64_t
 cycles (void)
@@ -53,6 +18,17 @@ cycles (void)
 }
 
 extern struct virtio_hal guest_hal;
+
+/* One character of output. */
+void guest_put (char c);
+
+/* PCI configuration mechanism 1 (PCI 3.0, 3.2.2.3.2): port accesses of 1, 2 or 4
+ * bytes; or those of a machine that is elsewhere (qtest.c). */
+uint32_t guest_in (uint16_t port, unsigned width);
+void guest_out (uint16_t port, unsigned width, uint32_t value);
+/* Called for each function before it is opened: firmware has given its BARs
+ * addresses, or this does. */
+void guest_pci_assign (const struct virtio_pci_config *config);
 
 /* All memory taken since the mark is free again. */
 size_t guest_memory_mark (void);
@@ -77,6 +53,23 @@ void check_prefix (const char *prefix);
 int check_end (void);
 
 /* ---- cases ---- */
+
+/* xen/include/public/arch-x86/hvm/start_info.h */
+#define START_MAGIC 0x336ec578u
+
+struct start_info
+{
+  uint32_t magic;
+  uint32_t version;
+  uint32_t flags;
+  uint32_t nr_modules;
+  uint64_t modlist_paddr;
+  uint64_t cmdline_paddr;
+  uint64_t rsdp_paddr;
+};
+
+/* Runs everything and ends the machine. */
+void guest_main (const struct start_info *info);
 
 struct variant
 {

@@ -2,22 +2,6 @@
 /* Runs the cases on every device found, once for each kind of ring. */
 #include "guest.h"
 
-/* xen/include/public/arch-x86/hvm/start_info.h */
-#define START_MAGIC 0x336ec578u
-
-struct start_info
-{
-  uint32_t magic;
-  uint32_t version;
-  uint32_t flags;
-  uint32_t nr_modules;
-  uint64_t modlist_paddr;
-  uint64_t cmdline_paddr;
-  uint64_t rsdp_paddr;
-};
-
-void guest_main (const struct start_info *info);
-
 static const char *cmdline = "";
 
 #define PACKED VIRTIO_BIT (VIRTIO_F_RING_PACKED)

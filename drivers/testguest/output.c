@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest.h"
 
-#define COM1 0x3f8
-#define LSR_EMPTY 0x20
-
 static unsigned tests, failures;
 static const char *prefix = "";
-
-static void
-put (char c)
-{
-  for (unsigned i = 0; i < 100000 && !(in8 (COM1 + 5) & LSR_EMPTY); i++)
-    ;
-  out8 (COM1, (uint8_t) c);
-}
 
 static void
 put_text (const char *text)
 {
   for (; *text; text++)
-    put (*text);
+    guest_put (*text);
 }
 
 static void
@@ -35,14 +24,14 @@ put_number (uint64_t value, unsigned base)
     }
   while (value);
   while (n > 0)
-    put (digits[--n]);
+    guest_put (digits[--n]);
 }
 
 static void
 put_signed (int value)
 {
   if (value < 0)
-    put ('-');
+    guest_put ('-');
   put_number (value < 0 ? -(int64_t) value : value, 10);
 }
 
@@ -56,7 +45,7 @@ print (const char *format, ...)
     {
       if (*format != '%')
         {
-          put (*format);
+          guest_put (*format);
           continue;
         }
       switch (*++format)
@@ -66,7 +55,7 @@ print (const char *format, ...)
         case 'x': put_number (__builtin_va_arg (args, unsigned), 16); break;
         case 'd': put_signed (__builtin_va_arg (args, int)); break;
         case 'U': put_number (__builtin_va_arg (args, uint64_t), 10); break;
-        default: put (*format); break;
+        default: guest_put (*format); break;
         }
     }
   __builtin_va_end (args);

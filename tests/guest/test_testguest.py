@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -60,6 +61,13 @@ def devices(suffix, blk="", rng="", net="", every=""):
 PCI = ["-machine", "q35"]
 MMIO = ["-machine", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false"]
 TCG = ["-accel", "tcg"]
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < end, "QEMU did not start")
+        time.sleep(0.05)
 
 
 class Run:
@@ -205,6 +213,43 @@ def test_console_of_one_port():
     check(run.status == PASSED and not run.bad, run.text[-3000:])
     equal(run.names(), (set(RINGS), {("console", "mmio")}), "what ran")
     equal(log, "hello\n" * len(RINGS), "what arrived")
+
+
+# Firmware whose first instructions, 16 bytes before its end, are cli; hlt; jmp $-1:
+# distributions build QEMU without the accelerator that has no processor at all.
+HALT = bytes(65520) + b"\xfa\xf4\xeb\xfd" + bytes(12)
+
+
+def test_over_qtest_without_a_guest():
+    if not GUEST or not os.path.exists(GUEST):
+        raise Skip("this compiler does not build the test guest")
+    program = pathlib.Path(GUEST).with_name("testguest-qtest")
+    with tempfile.TemporaryDirectory() as directory:
+        disk, ram, path, bios = (pathlib.Path(directory, name)
+                                 for name in ("disk", "ram", "socket", "bios"))
+        bios.write_bytes(HALT)
+        contents = pattern(SECTORS * 512, 7)
+        disk.write_bytes(contents)
+        words = [word.format(disk=disk, drive="") if "{disk}" in word else word
+                 for word in devices("pci", every=",packed=on")]
+        with subprocess.Popen(
+                ["qemu-system-x86_64", "-machine", "q35,memory-backend=ram", *TCG, "-bios", bios,
+                 "-m", "64", "-object", f"memory-backend-file,id=ram,size=64M,share=on,mem-path={ram}",
+                 "-qtest", f"unix:{path},server=on,wait=off", "-qtest-log", "/dev/null",
+                 "-nodefaults", "-display", "none", *words],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as qemu:
+            try:
+                wait_until(path.exists)
+                done = subprocess.run([program, path, ram, f"blk-sum={checksum(contents[:64 * 512])}"],
+                                      capture_output=True, text=True, timeout=120, check=False)
+            finally:
+                qemu.kill()
+        left = disk.read_bytes()[OURS * 512:(OURS + LEFT) * 512]
+    check(done.returncode == 0, f"{done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    bad = re.findall(r"^not ok .*$", done.stdout, re.M)
+    equal(bad, [], "failed cases")
+    equal(left, pattern(LEFT * 512, 4711), "what was left on the disk")
+    note(f"{len(re.findall(r'^ok ', done.stdout, re.M))} cases without a processor")
 
 
 def kvm():
