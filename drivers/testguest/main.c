@@ -155,6 +155,10 @@ run_variant (struct virtio_transport *const devices[], unsigned n, const char *b
           check_prefix (name_of ("console", bus, variant));
           test_console (devices[i], &options);
           break;
+        case VIRTIO_ID_BALLOON:
+          check_prefix (name_of ("balloon", bus, variant));
+          test_balloon (devices[i], &options);
+          break;
         case VIRTIO_ID_NET:
           check_prefix (name_of ("net", bus, variant));
           if (!net_done)

@@ -215,6 +215,13 @@ def test_console_of_one_port():
     equal(log, "hello\n" * len(RINGS), "what arrived")
 
 
+def test_balloon():
+    for machine, suffix, bus in ((PCI, "pci", "pci"), (MMIO, "device", "mmio")):
+        run = Run(machine, ["-device", f"virtio-balloon-{suffix},packed=on"])
+        check(run.status == PASSED and not run.bad, run.text[-3000:])
+        equal(run.names(), (set(RINGS), {("balloon", bus)}), "what ran")
+
+
 # Firmware whose first instructions, 16 bytes before its end, are cli; hlt; jmp $-1:
 # distributions build QEMU without the accelerator that has no processor at all.
 HALT = bytes(65520) + b"\xfa\xf4\xeb\xfd" + bytes(12)

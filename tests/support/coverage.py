@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = [f"tests/unit/test-virtio-{name}" for name in ("ring", "breach", "device", "drivers", "console")]
+PROGRAMS = [f"tests/unit/test-virtio-{name}" for name in ("ring", "breach", "device", "drivers", "console", "balloon")]
 
 
 def main():
