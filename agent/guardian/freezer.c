@@ -12,6 +12,9 @@
 /* How much longer than the freeze a hook may hold what it holds. */
 #define HOOK_GRACE_S 60
 
+/* Filesystems that are frozen at the same time. */
+#define MAX_TOGETHER 8
+
 #define NS_PER_MS G_GINT64_CONSTANT (1000000)
 
 static void
@@ -124,6 +127,7 @@ add_filesystem (PvtFreeze *freeze, const PvtFreezeTarget *target, const char *mo
   fs->type = g_strdup (target->type);
   fs->major = target->major;
   fs->minor = target->minor;
+  fs->tier = target->tier;
   g_ptr_array_add (freeze->filesystems, fs);
   return fs;
 }
@@ -231,24 +235,90 @@ is_cancelled (const PvtFreeze *freeze)
   return freeze->cancelled && g_atomic_int_get (freeze->cancelled);
 }
 
+/* One of several filesystems that are frozen at the same time: each waits for
+ * its own disk and for the kernel's grace periods, which may as well pass once. */
+typedef struct
+{
+  guint index;
+  int failed;
+} Freezing;
+
+static gpointer
+freeze_one (gpointer data)
+{
+  Freezing *freezing = data;
+
+  freezing->failed = pvt_guardian_freeze (pvt_freezer.guardian, freezing->index);
+  return NULL;
+}
+
+/* @n filesystems from @first on, which are of one tier; the last is done by this
+ * thread, and a thread that cannot be had is done without. */
+static void
+freeze_together (guint first, guint n, Freezing *freezing)
+{
+  GThread *threads[MAX_TOGETHER] = { NULL };
+
+  for (guint i = 0; i < n; i++)
+    {
+      freezing[i] = (Freezing){ first + i, 0 };
+      threads[i] = i + 1 < n ? g_thread_try_new ("freeze", freeze_one, &freezing[i], NULL) : NULL;
+      if (threads[i] == NULL)
+        freeze_one (&freezing[i]);
+    }
+  for (guint i = 0; i < n; i++)
+    if (threads[i])
+      g_thread_join (threads[i]);
+}
+
+static gboolean
+take_outcome (PvtFreeze *freeze, const Freezing *freezing, GError **error)
+{
+  PvtFrozenFs *fs = freeze->filesystems->pdata[freezing->index];
+
+  if (freezing->failed == 0)
+    freeze->n_frozen++;
+  else if (freezing->failed == -EOPNOTSUPP || freezing->failed == -ENOTTY)
+    {
+      /* vfat and its like: what can be done is to write it out. */
+      syncfs (g_array_index (pvt_freezer.fds, int, freezing->index));
+      fs->skipped = g_strdup ("its kind cannot be frozen; it was written out");
+    }
+  else
+    return explain (fs, freezing->failed, error);
+  return TRUE;
+}
+
+/* How many from @first on are of its tier. */
+static guint
+count_tier (const PvtFreeze *freeze, guint first)
+{
+  const PvtFrozenFs *fs = freeze->filesystems->pdata[first];
+  guint n = 1;
+
+  while (n < MAX_TOGETHER && first + n < freeze->filesystems->len
+         && ((PvtFrozenFs *) freeze->filesystems->pdata[first + n])->tier == fs->tier)
+    n++;
+  return n;
+}
+
 static gboolean
 freeze_filesystems (PvtFreeze *freeze, GError **error)
 {
-  for (guint i = 0; i < pvt_freezer.fds->len; i++)
-    {
-      PvtFrozenFs *fs = freeze->filesystems->pdata[i];
-      int failed = is_cancelled (freeze) ? -ECANCELED : pvt_guardian_freeze (pvt_freezer.guardian, i);
+  guint first = 0;
 
-      if (failed == 0)
-        freeze->n_frozen++;
-      else if (failed == -EOPNOTSUPP || failed == -ENOTTY)
-        {
-          /* vfat and its like: what can be done is to write it out. */
-          syncfs (g_array_index (pvt_freezer.fds, int, i));
-          fs->skipped = g_strdup ("its kind cannot be frozen; it was written out");
-        }
-      else
-        return explain (fs, failed, error);
+  while (first < freeze->filesystems->len)
+    {
+      guint n = count_tier (freeze, first);
+      Freezing freezing[MAX_TOGETHER];
+
+      if (is_cancelled (freeze))
+        return explain (freeze->filesystems->pdata[first], -ECANCELED, error);
+      freeze_together (first, n, freezing);
+      for (guint i = 0; i < n; i++)
+        if (!take_outcome (freeze, &freezing[i], error))
+          return FALSE;
+      first += n;
     }
   return TRUE;
 }

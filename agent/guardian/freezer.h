@@ -25,6 +25,7 @@ typedef struct
   char *mountpoint;
   char *type;
   guint major, minor;
+  guint tier;    /* see PvtFreezeTarget */
   char *skipped; /* why it was not frozen; NULL: it was */
 } PvtFrozenFs;
 

@@ -215,18 +215,26 @@ lies_on (const PvtRoot *root, GPtrArray *mounts, const PvtFreezeTarget *upper,
   return FALSE;
 }
 
-/* Takes @index after all that lie on it, depth first. */
-static void
-take (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, guint index, guint depth,
-      gboolean *taken, GPtrArray *order)
+/* A filesystem is one tier above the highest that lies on it. */
+static guint
+find_tier (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, PvtFreezeTarget *target,
+           guint depth)
 {
-  if (taken[index])
-    return;
-  taken[index] = TRUE;
-  for (guint i = all->len; depth > 0 && i-- > 0;)
-    if (!taken[i] && lies_on (root, mounts, all->pdata[i], all->pdata[index]))
-      take (root, mounts, all, i, depth - 1, taken, order);
-  g_ptr_array_add (order, all->pdata[index]);
+  guint tier = 0;
+
+  for (guint i = 0; depth > 0 && i < all->len; i++)
+    if (all->pdata[i] != target && lies_on (root, mounts, all->pdata[i], target))
+      tier = MAX (tier, 1 + find_tier (root, mounts, all, all->pdata[i], depth - 1));
+  return tier;
+}
+
+/* Last mounted first within a tier: @all is in the order of mounting. */
+static void
+add_tier (GPtrArray *all, guint tier, GPtrArray *order)
+{
+  for (guint i = all->len; i-- > 0;)
+    if (((PvtFreezeTarget *) all->pdata[i])->tier == tier)
+      g_ptr_array_add (order, all->pdata[i]);
 }
 
 static gboolean
@@ -248,17 +256,21 @@ pvt_freeze_plan (const PvtRoot *root, GPtrArray *mounts, char *const *only)
 {
   g_autoptr (GPtrArray) all = find_superblocks (mounts);
   GPtrArray *order = g_ptr_array_new_with_free_func (free_target);
-  g_autofree gboolean *taken = NULL;
   gboolean stacked;
 
   for (guint i = all->len; only && i-- > 0;)
     if (!is_listed (all->pdata[i], only))
       g_ptr_array_remove_index (all, i);
-  taken = g_new0 (gboolean, all->len + 1);
   stacked = has_loops (all);
-  for (guint i = all->len; i-- > 0;)
-    take (root, mounts, all, i, stacked ? MAX_DEPTH : 0, taken, order);
+  for (guint i = 0; stacked && i < all->len; i++)
+    {
+      PvtFreezeTarget *target = all->pdata[i];
+
+      target->tier = find_tier (root, mounts, all, target, MAX_DEPTH);
+    }
   g_ptr_array_set_free_func (all, NULL); /* they are the order's now */
+  for (guint tier = 0; order->len < all->len; tier++)
+    add_tier (all, tier, order);
   return order;
 }
 

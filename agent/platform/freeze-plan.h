@@ -5,7 +5,8 @@
  * Each superblock counts once, however many mounts show it (bind mounts, btrfs
  * subvolumes). Last mounted goes first, and a filesystem on a loop device goes
  * before the one that its file is on, even through device-mapper and md: the
- * other way round its own flush would wait for ever.
+ * other way round its own flush would wait for ever. Those of one tier do not
+ * lie on each other and may be frozen at the same time.
  */
 #pragma once
 
@@ -15,6 +16,7 @@ typedef struct
 {
   guint major, minor;
   char *type;
+  guint tier; /* 0: nothing planned lies on it; it comes after all lower tiers */
   GPtrArray *mounts; /* of this superblock, borrowed from the list of mounts; directories'
                         mountpoints cannot be told from files' here, so all are tried */
 } PvtFreezeTarget;
@@ -22,7 +24,7 @@ typedef struct
 /*
  * @mounts: all mounts. @only: mountpoints to take, NULL for all; one that is
  * not mounted is passed over. The caller unrefs the array of PvtFreezeTarget,
- * in the order of freezing; @mounts must outlive it.
+ * in the order of freezing, tier by tier; @mounts must outlive it.
  */
 GPtrArray *pvt_freeze_plan (const PvtRoot *root, GPtrArray *mounts, char *const *only);
 
