@@ -17,8 +17,8 @@ import cache
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi", "sd_mod",
-           "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod"]
+MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi", "virtio_rng",
+           "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod"]
 
 
 def module_files(release, names):

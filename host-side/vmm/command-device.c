@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pvtools-vmm device: one device model behind a vhost-user socket. */
+#include "commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "vhost-user/backend.h"
+#include "virtio/devices.h"
+
+static int
+help (void)
+{
+  puts ("usage: pvtools-vmm device KIND --socket PATH [--OPTION VALUE...]\n"
+        "\n"
+        "Listens on PATH and serves one front-end after the other. QEMU's side:\n"
+        "  -machine q35,memory-backend=m -object memory-backend-memfd,id=m,size=1G,share=on\n"
+        "  -chardev socket,id=c,path=PATH,reconnect=1 -device vhost-user-blk-pci,chardev=c\n"
+        "\n"
+        "Kinds and their options (--file IMG is file=IMG):");
+  for (unsigned i = 0; vdev_kind_at (i); i++)
+    printf ("  %-8s %s\n", vdev_kind_at (i)->name, vdev_kind_at (i)->help);
+  return 0;
+}
+
+static int
+listen_on (const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd, ret;
+
+  if (strlen (path) >= sizeof address.sun_path)
+    return -ENAMETOOLONG;
+  strcpy (address.sun_path, path);
+  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0)
+    return -errno;
+  unlink (path); /* what one that was killed has left */
+  if (bind (fd, (struct sockaddr *) &address, sizeof address) == 0 && listen (fd, 1) == 0)
+    return fd;
+  ret = -errno;
+  close (fd);
+  return ret;
+}
+
+/* "--key value", "--key=value" or "--key" for "on". */
+static int
+parse (int argc, char **argv, struct options *options, const char **path)
+{
+  for (int i = 0; i < argc; i++)
+    {
+      char *key = argv[i], *value;
+      int ret;
+
+      if (strncmp (key, "--", 2) != 0)
+        {
+          vmm_log ("device: '%s' is no option", key);
+          return -EINVAL;
+        }
+      key += 2;
+      value = strchr (key, '=');
+      if (value)
+        *value++ = '\0';
+      else if (i + 1 < argc && strncmp (argv[i + 1], "--", 2) != 0)
+        value = argv[++i];
+      if (strcmp (key, "socket") == 0)
+        *path = value;
+      else if ((ret = options_add (options, key, value ? value : "on")) < 0)
+        return ret;
+    }
+  return 0;
+}
+
+static int
+serve (struct vdev *dev, int listener)
+{
+  for (;;)
+    {
+      int ret, fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+
+      if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+        return -errno;
+      if (fd < 0)
+        continue;
+      ret = vhost_user_serve (dev, fd);
+      if (ret < 0)
+        vmm_log ("the front-end was let go: %s", strerror (-ret));
+    }
+}
+
+int
+command_device (int argc, char **argv)
+{
+  const struct vdev_kind *kind = argc > 1 ? vdev_kind_find (argv[1]) : NULL;
+  struct options options = { 0 };
+  const char *path = NULL;
+  struct vdev *dev = NULL;
+  int ret, listener;
+
+  if (argc > 1 && strcmp (argv[1], "--help") == 0)
+    return help ();
+  if (kind == NULL || parse (argc - 2, argv + 2, &options, &path) < 0 || path == NULL)
+    {
+      vmm_log ("usage: pvtools-vmm device KIND --socket PATH ...; see pvtools-vmm device --help");
+      return 2;
+    }
+  ret = kind->create (&options, &dev);
+  if (ret < 0)
+    return 1;
+  ret = vdev_start_workers (dev);
+  if (ret < 0)
+    goto free_device;
+  listener = ret = listen_on (path);
+  if (ret < 0)
+    goto free_device;
+  ret = serve (dev, listener);
+  close (listener);
+
+free_device:
+  vmm_log ("%s: %s", path, strerror (-ret));
+  vdev_free (dev);
+  return 1;
+}

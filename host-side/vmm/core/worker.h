@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A thread that waits for file descriptors and calls what belongs to them.
+ *
+ * What a worker serves is touched by its thread alone: others ask it to do
+ * something with worker_call(), so that the data path needs no lock. */
+#pragma once
+
+#include <stdint.h>
+
+struct worker;
+
+/* Kept by the caller, zeroed at first, and unmoved while it is watched. */
+struct watch
+{
+  int fd;
+  void (*ready) (void *data);
+  void *data;
+};
+
+/* Starts a thread with this @name (at most 15 bytes). */
+int worker_new (struct worker **worker, const char *name);
+/* Ends the thread; NULL is accepted. */
+void worker_free (struct worker *worker);
+
+/* Runs @function in the worker's thread and returns when it has run. */
+void worker_call (struct worker *worker, void (*function) (void *data), void *data);
+
+/* In the worker's thread, or before anything is watched: @events as of epoll(7).
+ * A watch already watched takes the new events. */
+int worker_watch (struct worker *worker, struct watch *watch, uint32_t events);
+/* In the worker's thread: after it the watch is not called again. */
+void worker_unwatch (struct worker *worker, struct watch *watch);

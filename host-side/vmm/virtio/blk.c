@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* virtio-blk (5.2). The path of a request: the queue's worker -> kick() ->
+ * vdev_serve() pops it -> serve() -> disk.c -> the status byte -> used ring. */
+#include "devices.h"
+#include "disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <virtio/blk.h>
+#include <virtio/device.h>
+
+#include "host-side/vmm/core/log.h"
+
+#define SEG_MAX 126u                  /* with head and status a direct chain of 128 */
+#define RANGE_SECTORS_MAX (1u << 21)  /* 1 GiB a discard segment */
+#define RANGES_MAX 16u
+
+struct blk
+{
+  struct vdev dev;
+  struct disk disk;
+  char serial[VIRTIO_BLK_ID_BYTES];
+  bool write_back; /* what a completed write means: in the cache, or on the disk */
+};
+
+static struct blk *
+blk_of (struct vdev *dev)
+{
+  return (struct blk *) dev;
+}
+
+static bool
+in_bounds (const struct blk *blk, uint64_t sector, uint64_t bytes)
+{
+  uint64_t sectors = blk->disk.size / VIRTIO_BLK_SECTOR;
+
+  return sector <= sectors && bytes <= (sectors - sector) * VIRTIO_BLK_SECTOR;
+}
+
+static int
+after_write (struct blk *blk, int ret)
+{
+  return ret < 0 || blk->write_back ? ret : disk_flush (&blk->disk);
+}
+
+static int
+do_read (struct blk *blk, const struct virtq_chain *chain, uint64_t sector, uint64_t len)
+{
+  static _Thread_local struct iovec iov[VIRTQ_IOV_MAX];
+  unsigned n = virtq_slice (chain->iov + chain->n_out, chain->n_in, 0, len, iov);
+
+  if (len % VIRTIO_BLK_SECTOR || !in_bounds (blk, sector, len))
+    return -EINVAL;
+  return disk_read (&blk->disk, iov, n, sector * VIRTIO_BLK_SECTOR);
+}
+
+static int
+do_write (struct blk *blk, const struct virtq_chain *chain, uint64_t sector)
+{
+  static _Thread_local struct iovec iov[VIRTQ_IOV_MAX];
+  uint64_t len = chain->out_len - sizeof (struct virtio_blk_req);
+  unsigned n = virtq_slice (chain->iov, chain->n_out, sizeof (struct virtio_blk_req), len, iov);
+
+  if (blk->disk.readonly || len % VIRTIO_BLK_SECTOR || !in_bounds (blk, sector, len))
+    return -EINVAL;
+  return after_write (blk, disk_write (&blk->disk, iov, n, sector * VIRTIO_BLK_SECTOR));
+}
+
+/* One segment of a discard or write-zeroes (5.2.6.2). */
+static int
+do_range (struct blk *blk, uint32_t type, const struct virtio_blk_range *range)
+{
+  uint64_t offset = range->sector * VIRTIO_BLK_SECTOR;
+  uint64_t len = (uint64_t) range->num_sectors * VIRTIO_BLK_SECTOR;
+  bool unmap = range->flags & VIRTIO_BLK_RANGE_F_UNMAP;
+
+  if (range->num_sectors > RANGE_SECTORS_MAX || !in_bounds (blk, range->sector, len))
+    return -EINVAL;
+  if (range->flags & ~VIRTIO_BLK_RANGE_F_UNMAP || (type == VIRTIO_BLK_T_DISCARD && unmap))
+    return -EOPNOTSUPP;
+  if (len == 0)
+    return 0;
+  if (type == VIRTIO_BLK_T_WRITE_ZEROES)
+    return disk_write_zeroes (&blk->disk, offset, len, unmap);
+  /* A host that cannot discard may keep the bytes: discard is advice. */
+  return disk_discard (&blk->disk, offset, len) == -EIO ? -EIO : 0;
+}
+
+static int
+do_ranges (struct blk *blk, const struct virtq_chain *chain, uint32_t type)
+{
+  struct virtio_blk_range ranges[RANGES_MAX];
+  uint64_t len = chain->out_len - sizeof (struct virtio_blk_req);
+  int ret = 0;
+
+  if (blk->disk.readonly || len == 0 || len % sizeof ranges[0] || len > sizeof ranges)
+    return -EINVAL;
+  virtq_read (chain, sizeof (struct virtio_blk_req), ranges, len);
+  for (unsigned i = 0; i < len / sizeof ranges[0] && ret == 0; i++)
+    ret = do_range (blk, type, &ranges[i]);
+  return after_write (blk, ret);
+}
+
+/* @room: bytes the driver left for data, in front of the status. */
+static int
+perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
+         uint64_t room, uint64_t *written)
+{
+  int ret;
+
+  switch (req->type)
+    {
+    case VIRTIO_BLK_T_IN:
+      ret = do_read (blk, chain, req->sector, room);
+      *written = ret == 0 ? room : 0;
+      return ret;
+    case VIRTIO_BLK_T_OUT:
+      return do_write (blk, chain, req->sector);
+    case VIRTIO_BLK_T_FLUSH:
+      return disk_flush (&blk->disk);
+    case VIRTIO_BLK_T_DISCARD:
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+      return do_ranges (blk, chain, req->type);
+    case VIRTIO_BLK_T_GET_ID:
+      if (room > sizeof blk->serial)
+        room = sizeof blk->serial;
+      *written = virtq_write (chain, 0, blk->serial, room);
+      return 0;
+    default:
+      return -EOPNOTSUPP;
+    }
+}
+
+static uint32_t
+serve (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+{
+  struct virtio_blk_req req;
+  uint64_t written = 0;
+  uint8_t status;
+  int ret;
+
+  /* Without room for a status nothing can be said. */
+  if (chain->in_len == 0 || virtq_read (chain, 0, &req, sizeof req) < sizeof req)
+    return 0;
+  ret = perform (blk_of (dev), chain, &req, chain->in_len - 1, &written);
+  status = ret == 0 ? VIRTIO_BLK_S_OK
+                    : ret == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+  virtq_write (chain, chain->in_len - 1, &status, 1);
+  /* "len" covers what was written from the start on, so the status only counts
+   * when all in front of it was (2.7.8.2). */
+  return (uint32_t) (written == chain->in_len - 1 ? written + 1 : written);
+}
+
+static void
+kick (struct vdev *dev, unsigned q)
+{
+  vdev_serve (dev, q, serve);
+}
+
+static void
+write_config (struct vdev *dev, unsigned offset, const void *data, unsigned len)
+{
+  struct blk *blk = blk_of (dev);
+  uint8_t value = *(const uint8_t *) data;
+
+  if (offset != offsetof (struct virtio_blk_config, writeback) || len != 1 || value > 1
+      || !(dev->accepted >> VIRTIO_BLK_F_CONFIG_WCE & 1))
+    return;
+  blk->write_back = value;
+  dev->config[offset] = value;
+}
+
+/* Without FLUSH the driver cannot ask for durability: every write has it (5.2.5.1). */
+static void
+negotiated (struct vdev *dev)
+{
+  blk_of (dev)->write_back = dev->accepted >> VIRTIO_BLK_F_FLUSH & 1;
+}
+
+static void
+reset (struct vdev *dev)
+{
+  dev->config[offsetof (struct virtio_blk_config, writeback)] = 1;
+}
+
+static void
+blk_free (struct vdev *dev)
+{
+  disk_close (&blk_of (dev)->disk);
+  free (dev);
+}
+
+static const struct vdev_ops blk_ops = {
+  .kick = kick,
+  .write_config = write_config,
+  .negotiated = negotiated,
+  .reset = reset,
+  .free = blk_free,
+};
+
+static void
+describe (struct blk *blk, unsigned queues)
+{
+  struct virtio_blk_config config = {
+    .capacity = blk->disk.size / VIRTIO_BLK_SECTOR,
+    .seg_max = SEG_MAX,
+    .blk_size = VIRTIO_BLK_SECTOR,
+    .topology = { .physical_block_exp = 3, .min_io_size = 8 }, /* 4 KiB pages below */
+    .writeback = 1,
+    .num_queues = (uint16_t) queues,
+    .max_discard_sectors = RANGE_SECTORS_MAX,
+    .max_discard_seg = RANGES_MAX,
+    .discard_sector_alignment = 8,
+    .max_write_zeroes_sectors = RANGE_SECTORS_MAX,
+    .max_write_zeroes_seg = RANGES_MAX,
+    .write_zeroes_may_unmap = 1,
+  };
+
+  memcpy (blk->dev.config, &config, sizeof config);
+  blk->dev.config_size = offsetof (struct virtio_blk_config, max_secure_erase_sectors);
+  blk->dev.features |= VIRTIO_BIT (VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT (VIRTIO_BLK_F_BLK_SIZE)
+                       | VIRTIO_BIT (VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT (VIRTIO_BLK_F_TOPOLOGY)
+                       | VIRTIO_BIT (VIRTIO_BLK_F_CONFIG_WCE);
+  if (queues > 1)
+    blk->dev.features |= VIRTIO_BIT (VIRTIO_BLK_F_MQ);
+  if (blk->disk.readonly)
+    blk->dev.features |= VIRTIO_BIT (VIRTIO_BLK_F_RO);
+  else
+    blk->dev.features |= VIRTIO_BIT (VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT (VIRTIO_BLK_F_WRITE_ZEROES);
+}
+
+int
+blk_create (const struct options *options, struct vdev **dev)
+{
+  static const char *const known[] = { "file", "readonly", "serial", "queues", "packed", NULL };
+  const char *path = options_get (options, "file", NULL);
+  const char *serial = options_get (options, "serial", "");
+  bool readonly = false, packed = true;
+  uint64_t queues = 1;
+  struct blk *blk;
+  int ret;
+
+  if (options_only (options, known) < 0 || options_get_bool (options, "readonly", &readonly) < 0
+      || options_get_bool (options, "packed", &packed) < 0
+      || options_get_number (options, "queues", 1, 16, &queues) < 0)
+    return -EINVAL;
+  if (path == NULL || strlen (serial) > VIRTIO_BLK_ID_BYTES)
+    {
+      vmm_log ("blk: %s", path ? "a serial has at most 20 characters" : "file=PATH is needed");
+      return -EINVAL;
+    }
+  blk = calloc (1, sizeof *blk);
+  if (blk == NULL)
+    return -ENOMEM;
+  ret = disk_open (&blk->disk, path, readonly);
+  if (ret < 0)
+    {
+      free (blk);
+      return ret;
+    }
+  memcpy (blk->serial, serial, strlen (serial));
+  vdev_init (&blk->dev, &blk_ops, "blk", VIRTIO_ID_BLOCK, (unsigned) queues);
+  blk->dev.n_workers = (unsigned) queues;
+  if (!packed)
+    blk->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
+  describe (blk, (unsigned) queues);
+  *dev = &blk->dev;
+  return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "devices.h"
+
+#include <string.h>
+
+/* A new device is a file and a line here. */
+static const struct vdev_kind kinds[] = {
+  { "blk", "file=PATH[,readonly=on][,serial=TEXT][,queues=N][,packed=off]", blk_create },
+  { "rng", "[source=PATH][,packed=off]", rng_create },
+};
+
+const struct vdev_kind *
+vdev_kind_at (unsigned index)
+{
+  return index < sizeof kinds / sizeof kinds[0] ? &kinds[index] : NULL;
+}
+
+const struct vdev_kind *
+vdev_kind_find (const char *name)
+{
+  for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (strcmp (kinds[i].name, name) == 0)
+      return &kinds[i];
+  return NULL;
+}

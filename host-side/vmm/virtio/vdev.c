@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vdev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <virtio/device.h>
+#include <virtio/types.h>
+
+void
+vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint32_t id,
+           unsigned n_queues)
+{
+  dev->ops = ops;
+  dev->kind = kind;
+  dev->id = id;
+  dev->n_queues = n_queues;
+  dev->n_workers = 1;
+  dev->features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC)
+                  | VIRTIO_BIT (VIRTIO_F_EVENT_IDX) | VIRTIO_BIT (VIRTIO_F_RING_PACKED);
+  for (unsigned q = 0; q < n_queues; q++)
+    {
+      dev->queues[q].dev = dev;
+      dev->queues[q].index = q;
+      dev->queues[q].kick.fd = -1;
+      dev->queues[q].size_max = 256;
+    }
+}
+
+void
+vdev_serve (struct vdev *dev, unsigned q,
+            uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain))
+{
+  struct vdev_queue *queue = &dev->queues[q];
+  static _Thread_local struct virtq_chain chain;
+  unsigned budget = 2u * queue->ring.size;
+  int ret = 0;
+
+  do
+    {
+      virtq_disarm (&queue->ring);
+      while (budget > 0 && (ret = virtq_pop (&queue->ring, &chain)) == 1)
+        {
+          virtq_push (&queue->ring, &chain, serve (dev, q, &chain));
+          vdev_notify (dev, q);
+          budget--;
+        }
+    }
+  while (ret == 0 && virtq_arm (&queue->ring) && budget > 0);
+  if (ret < 0)
+    vdev_break (dev);
+  /* A guest that never stops asking does not keep the worker from others. */
+  else if (budget == 0 && queue->kick.fd >= 0)
+    eventfd_write (queue->kick.fd, 1);
+}
+
+void
+vdev_notify (struct vdev *dev, unsigned q)
+{
+  if (virtq_must_notify (&dev->queues[q].ring) && dev->transport)
+    dev->transport->notify (dev->transport_data, q);
+}
+
+void
+vdev_config_changed (struct vdev *dev)
+{
+  dev->config_generation++;
+  if (dev->transport)
+    dev->transport->config_changed (dev->transport_data);
+}
+
+void
+vdev_break (struct vdev *dev)
+{
+  if (dev->transport)
+    dev->transport->broken (dev->transport_data);
+}
+
+void
+vdev_attach (struct vdev *dev, struct guest_memory *memory,
+             const struct vdev_transport *transport, void *data)
+{
+  dev->memory = memory;
+  dev->transport = transport;
+  dev->transport_data = data;
+}
+
+int
+vdev_start_workers (struct vdev *dev)
+{
+  for (unsigned i = 0; i < dev->n_workers; i++)
+    {
+      char name[16];
+      int ret;
+
+      snprintf (name, sizeof name, "%s-%u", dev->kind, i % 1000);
+      ret = worker_new (&dev->workers[i], name);
+      if (ret < 0)
+        return ret;
+    }
+  for (unsigned q = 0; q < dev->n_queues; q++)
+    dev->queues[q].worker = dev->workers[q % dev->n_workers];
+  return 0;
+}
+
+int
+vdev_accept (struct vdev *dev, uint64_t features)
+{
+  if (features & ~dev->features || !(features >> VIRTIO_F_VERSION_1 & 1))
+    return -EINVAL;
+  dev->accepted = features;
+  if (dev->ops->negotiated)
+    dev->ops->negotiated (dev);
+  return 0;
+}
+
+static void
+on_kick (void *data)
+{
+  struct vdev_queue *queue = data;
+  eventfd_t count;
+
+  if (eventfd_read (queue->kick.fd, &count) == 0 || errno == EAGAIN)
+    queue->dev->ops->kick (queue->dev, queue->index);
+}
+
+/* In the queue's worker: looks at once, for what came before we listened. */
+static void
+start_watching (void *data)
+{
+  struct vdev_queue *queue = data;
+
+  if (queue->kick.fd >= 0)
+    worker_watch (queue->worker, &queue->kick, EPOLLIN);
+  queue->dev->ops->kick (queue->dev, queue->index);
+}
+
+int
+vdev_queue_start (struct vdev *dev, unsigned q, const struct virtq_config *config,
+                  const uint32_t *base, int kick)
+{
+  struct vdev_queue *queue = &dev->queues[q];
+  struct virtq ring;
+  int ret;
+
+  vdev_queue_stop (dev, q);
+  if (config->size > queue->size_max)
+    return -EINVAL;
+  ret = virtq_start (&ring, dev->memory, config);
+  if (ret == 0 && base)
+    ret = virtq_set_base (&ring, *base);
+  if (ret < 0)
+    return ret;
+  queue->ring = ring;
+  queue->kick = (struct watch){ kick, on_kick, queue };
+  if (queue->worker)
+    worker_call (queue->worker, start_watching, queue);
+  return 0;
+}
+
+static void
+stop_watching (void *data)
+{
+  struct vdev_queue *queue = data;
+
+  if (queue->worker && queue->kick.fd >= 0)
+    worker_unwatch (queue->worker, &queue->kick);
+  queue->kick.fd = -1;
+  virtq_stop (&queue->ring);
+}
+
+uint32_t
+vdev_queue_stop (struct vdev *dev, unsigned q)
+{
+  struct vdev_queue *queue = &dev->queues[q];
+
+  if (queue->worker)
+    worker_call (queue->worker, stop_watching, queue);
+  else
+    stop_watching (queue);
+  return virtq_base (&queue->ring);
+}
+
+void
+vdev_kick (struct vdev *dev, unsigned q)
+{
+  struct vdev_queue *queue;
+
+  if (q >= dev->n_queues)
+    return;
+  queue = &dev->queues[q];
+  if (queue->worker == NULL)
+    dev->ops->kick (dev, q);
+  else if (queue->kick.fd >= 0)
+    eventfd_write (queue->kick.fd, 1);
+}
+
+void
+vdev_read_config (struct vdev *dev, unsigned offset, void *data, unsigned len)
+{
+  memset (data, 0, len);
+  if (offset < dev->config_size)
+    memcpy (data, dev->config + offset,
+            len < dev->config_size - offset ? len : dev->config_size - offset);
+}
+
+void
+vdev_write_config (struct vdev *dev, unsigned offset, const void *data, unsigned len)
+{
+  if (dev->ops->write_config && len > 0 && offset < dev->config_size
+      && len <= dev->config_size - offset)
+    dev->ops->write_config (dev, offset, data, len);
+}
+
+void
+vdev_reset (struct vdev *dev)
+{
+  for (unsigned q = 0; q < dev->n_queues; q++)
+    vdev_queue_stop (dev, q);
+  dev->accepted = 0;
+  if (dev->ops->reset)
+    dev->ops->reset (dev);
+}
+
+void
+vdev_free (struct vdev *dev)
+{
+  if (dev == NULL)
+    return;
+  vdev_reset (dev);
+  for (unsigned i = 0; i < dev->n_workers; i++)
+    worker_free (dev->workers[i]);
+  dev->ops->free (dev);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The seam between device models and transports.
+ *
+ * A device is a private struct with a struct vdev first, a table of operations
+ * and one line in devices.c. A transport (vhost-user, virtio-mmio, virtio-pci, a
+ * test) gives it memory, negotiates features, starts and stops its queues and
+ * carries its notifications. Neither knows the other. */
+#pragma once
+
+#include "host-side/vmm/core/worker.h"
+#include "virtq.h"
+
+#define VDEV_QUEUES_MAX 64
+#define VDEV_CONFIG_MAX 256
+
+struct vdev;
+
+/* What a device does. All but kick and free run while no queue does. */
+struct vdev_ops
+{
+  /* In the queue's worker: the driver says that there is something in the queue. */
+  void (*kick) (struct vdev *dev, unsigned q);
+  /* The driver wrote @len bytes at @offset of the configuration, which are in
+   * bounds and not stored yet. NULL: nothing may be written. */
+  void (*write_config) (struct vdev *dev, unsigned offset, const void *data, unsigned len);
+  /* The driver has accepted features. May be NULL. */
+  void (*negotiated) (struct vdev *dev);
+  /* All queues are stopped: forget what the driver said. May be NULL. */
+  void (*reset) (struct vdev *dev);
+  void (*free) (struct vdev *dev);
+};
+
+/* What a transport does for its device; any thread may call. */
+struct vdev_transport
+{
+  void (*notify) (void *data, unsigned q);    /* a queue has used buffers */
+  void (*config_changed) (void *data);        /* the configuration is another */
+  void (*broken) (void *data);                /* the device needs a reset */
+};
+
+struct vdev_queue
+{
+  struct virtq ring;
+  uint16_t size_max;
+  struct worker *worker; /* NULL: served by whoever calls vdev_kick() */
+  struct watch kick;     /* an eventfd */
+  struct vdev *dev;
+  unsigned index;
+};
+
+struct vdev
+{
+  const struct vdev_ops *ops;
+  const char *kind;  /* "blk" */
+  uint32_t id;       /* virtio device ID */
+  uint64_t features; /* offered */
+  uint64_t accepted;
+  unsigned n_queues;
+  unsigned n_workers; /* queue q belongs to worker q % n_workers */
+  struct worker *workers[VDEV_QUEUES_MAX];
+  struct vdev_queue queues[VDEV_QUEUES_MAX];
+  uint8_t config[VDEV_CONFIG_MAX];
+  unsigned config_size;
+  uint8_t config_generation;
+  struct guest_memory *memory;
+  const struct vdev_transport *transport;
+  void *transport_data;
+};
+
+/* ---- for devices ---- */
+
+/* Fills what every device has: the common features and @n_queues queues. */
+void vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint32_t id,
+                unsigned n_queues);
+/* Serves requests until the queue is empty: @serve returns the bytes written. */
+void vdev_serve (struct vdev *dev, unsigned q,
+                 uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain));
+/* Tells the driver of used buffers if it wants to know. */
+void vdev_notify (struct vdev *dev, unsigned q);
+void vdev_config_changed (struct vdev *dev);
+/* The device gives up until it is reset. */
+void vdev_break (struct vdev *dev);
+
+/* ---- for transports ---- */
+
+/* @memory stays the transport's and may change while no queue runs. */
+void vdev_attach (struct vdev *dev, struct guest_memory *memory,
+                  const struct vdev_transport *transport, void *data);
+/* Starts the threads that serve the queues. */
+int vdev_start_workers (struct vdev *dev);
+/* -EINVAL for a feature that was not offered, or no VIRTIO_F_VERSION_1. */
+int vdev_accept (struct vdev *dev, uint64_t features);
+/* Starts a queue; @kick is an eventfd the device takes, or -1. */
+int vdev_queue_start (struct vdev *dev, unsigned q, const struct virtq_config *config,
+                      const uint32_t *base, int kick);
+/* Stops a queue: when it returns nobody touches it. Returns where it stands. */
+uint32_t vdev_queue_stop (struct vdev *dev, unsigned q);
+void vdev_kick (struct vdev *dev, unsigned q);
+void vdev_read_config (struct vdev *dev, unsigned offset, void *data, unsigned len);
+void vdev_write_config (struct vdev *dev, unsigned offset, const void *data, unsigned len);
+/* Stops all queues and forgets the driver. */
+void vdev_reset (struct vdev *dev);
+/* Resets, ends the threads and frees; NULL is accepted. */
+void vdev_free (struct vdev *dev);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Device models behind rings that a fuzzer makes: mostly good ones, so that the
+ * devices are reached, with a bad field where an input byte is 0xff. Guest
+ * memory has nothing mapped around it, so that reaching past it is seen. */
+#include "fuzz.h"
+
+#include "tests/support/guest-ram.h"
+
+#include <stdlib.h>
+
+#include <virtio/blk.h>
+
+#define SIZE 16u
+#define DISK_SIZE (256u * 1024)
+
+struct input
+{
+  const uint8_t *data;
+  size_t left;
+};
+
+static uint8_t
+take (struct input *in)
+{
+  if (in->left == 0)
+    return 0;
+  in->left--;
+  return *in->data++;
+}
+
+/* @good from the next byte, or something wild for 0xff. */
+static uint64_t
+field (struct input *in, uint64_t (*good) (uint8_t byte))
+{
+  uint8_t byte = take (in);
+  uint64_t wild = 0;
+
+  if (byte != 0xff)
+    return good (byte);
+  for (unsigned i = 0; i < 8; i++)
+    wild = wild << 8 | take (in);
+  return wild;
+}
+
+static uint64_t
+good_addr (uint8_t byte)
+{
+  return RAM_DATA + (uint64_t) byte * 512;
+}
+
+static uint64_t
+good_len (uint8_t byte)
+{
+  static const uint16_t lens[] = { 16, 1, 512, 4096, 20, 0, 15, 8192 };
+
+  return lens[byte % 8];
+}
+
+static uint64_t
+good_next (uint8_t byte)
+{
+  return byte % SIZE;
+}
+
+static uint64_t
+good_type (uint8_t byte)
+{
+  return byte % 16;
+}
+
+static uint64_t
+good_sector (uint8_t byte)
+{
+  return byte * 4u;
+}
+
+/* Heads of block requests lie where descriptors point, so that types are reached. */
+static void
+make_requests (struct input *in, uint8_t *ram)
+{
+  for (unsigned i = 0; i < 8; i++)
+    {
+      struct virtio_blk_req req = { .type = (uint32_t) field (in, good_type) };
+
+      req.sector = field (in, good_sector);
+      memcpy (ram + (RAM_DATA - RAM_GPA) + i * 512, &req, sizeof req);
+    }
+}
+
+static void
+make_table (struct input *in, struct virtio_desc *table, unsigned n, bool packed, bool wrap)
+{
+  for (unsigned i = 0; i < n; i++)
+    {
+      uint16_t flags = take (in);
+      struct virtio_desc desc = { field (in, good_addr), (uint32_t) field (in, good_len), 0, 0 };
+      uint16_t rest = (uint16_t) field (in, good_next);
+
+      flags &= VIRTIO_DESC_F_NEXT | VIRTIO_DESC_F_WRITE | (flags > 0xc0 ? VIRTIO_DESC_F_INDIRECT : 0);
+      if (flags & VIRTIO_DESC_F_INDIRECT)
+        {
+          desc.addr = RAM_TABLE;
+          desc.len = 16 * (1 + desc.len % SIZE);
+        }
+      if (packed) /* id and flags change places */
+        {
+          desc.flags = rest;
+          desc.next = flags | (wrap ? VIRTIO_PACKED_F_AVAIL : VIRTIO_PACKED_F_USED);
+        }
+      else
+        {
+          desc.flags = flags;
+          desc.next = rest;
+        }
+      table[i] = desc;
+    }
+}
+
+static void
+make_driver_area (struct input *in, uint8_t *area, bool packed)
+{
+  struct virtio_avail *avail = (struct virtio_avail *) area;
+  struct virtio_packed_event *event = (struct virtio_packed_event *) area;
+
+  if (packed)
+    {
+      event->off_wrap = (uint16_t) field (in, good_next);
+      event->flags = take (in) & 3;
+      return;
+    }
+  avail->flags = take (in) & 1;
+  for (unsigned i = 0; i < SIZE; i++)
+    avail->ring[i] = (uint16_t) field (in, good_next);
+  avail->ring[SIZE] = (uint16_t) field (in, good_next); /* used_event */
+  avail->idx += (uint16_t) field (in, good_next);
+}
+
+static void
+drive (struct input *in, struct vdev *dev, uint8_t *ram, bool packed)
+{
+  struct virtio_desc *table = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+
+  for (unsigned round = 0; round < 4 && in->left > 0; round++)
+    {
+      make_requests (in, ram);
+      make_table (in, (struct virtio_desc *) (ram + (RAM_TABLE - RAM_GPA)), SIZE, false, false);
+      make_table (in, table, SIZE, packed, dev->queues[0].ring.avail_wrap);
+      make_driver_area (in, ram + (RAM_DRIVER - RAM_GPA), packed);
+      vdev_kick (dev, 0);
+    }
+}
+
+static void
+on_event (void *data)
+{
+}
+
+static void
+on_notify (void *data, unsigned q)
+{
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  static const struct vdev_transport transport = { on_notify, on_event, on_event };
+  static struct guest_memory memory;
+  static struct vdev *devices[3];
+  static uint8_t *ram;
+  struct options none = { 0 };
+  struct input in = { data, size };
+  uint8_t choice = take (&in), bits = take (&in);
+  struct vdev *dev;
+  uint64_t features;
+  bool packed = bits & 1;
+
+  if (ram == NULL)
+    {
+      ram = ram_new (&memory);
+      devices[0] = ram_disk (DISK_SIZE, "off");
+      devices[1] = ram_disk (DISK_SIZE, "on");
+      if (rng_create (&none, &devices[2]) < 0)
+        abort ();
+    }
+  memset (ram, 0, RAM_SIZE);
+  dev = devices[choice % 3];
+  features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | (dev->features & ((1u << 24) - 1));
+  if (packed)
+    features |= VIRTIO_BIT (VIRTIO_F_RING_PACKED);
+  if (bits & 2)
+    features |= VIRTIO_BIT (VIRTIO_F_EVENT_IDX);
+  if (bits & 4)
+    features |= VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC);
+  vdev_attach (dev, &memory, &transport, NULL);
+  if (vdev_accept (dev, features) < 0 || ram_start (dev, 0, SIZE, features) < 0)
+    abort ();
+  vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
+  drive (&in, dev, ram, packed);
+  vdev_reset (dev);
+  return 0;
+}

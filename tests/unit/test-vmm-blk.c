@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every request of the block device, good and bad, through a ring in memory. */
+#include "tap-main.h"
+
+#include "tests/support/guest-ram.h"
+
+#include <virtio/blk.h>
+
+#define DISK (64u * 1024)
+#define IN VIRTIO_DESC_F_WRITE
+
+static struct guest_memory memory;
+static uint8_t *ram;
+static struct vdev *dev;
+static uint16_t used_seen;
+static unsigned notified;
+
+static void
+on_notify (void *data, unsigned q)
+{
+  notified++;
+}
+
+static void
+on_event (void *data)
+{
+}
+
+static const struct vdev_transport transport = { on_notify, on_event, on_event };
+
+static uint8_t *
+data_area (void)
+{
+  return ram + (RAM_DATA - RAM_GPA);
+}
+
+static void
+begin (const char *readonly, uint64_t without)
+{
+  if (ram == NULL)
+    ram = ram_new (&memory);
+  memset (ram, 0, RAM_SIZE);
+  vdev_free (dev);
+  dev = ram_disk (DISK, readonly);
+  assert_non_null (dev);
+  vdev_attach (dev, &memory, &transport, NULL);
+  assert_int_equal (vdev_accept (dev, dev->features & ~VIRTIO_BIT (VIRTIO_F_RING_PACKED)
+                                          & ~VIRTIO_BIT (VIRTIO_F_EVENT_IDX) & ~without), 0);
+  assert_int_equal (ram_start (dev, 0, 8, dev->accepted), 0);
+  used_seen = 0;
+}
+
+/* One request with @len bytes of data at data_area() + 1024: its status; 0xee when
+ * the device wrote none. @used: what the used ring says. */
+static uint8_t
+request (uint32_t type, uint64_t sector, uint32_t len, uint16_t direction, uint32_t *used_len)
+{
+  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  struct virtio_used *used = (struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+  struct virtio_blk_req req = { type, 0, sector };
+
+  memcpy (data_area (), &req, sizeof req);
+  data_area ()[512] = 0xee;
+  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, len ? 1 : 2 };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 1024, len, direction | VIRTIO_DESC_F_NEXT, 2 };
+  desc[2] = (struct virtio_desc){ RAM_DATA + 512, 1, IN, 0 };
+  avail->ring[avail->idx % 8] = 0;
+  avail->idx++;
+  notified = 0;
+  vdev_kick (dev, 0);
+  assert_int_equal (used->idx, ++used_seen);
+  assert_int_equal (notified, 1);
+  if (used_len)
+    *used_len = used->ring[(used_seen - 1) % 8].len;
+  return data_area ()[512];
+}
+
+static void
+test_read_and_write (void **state)
+{
+  uint8_t want[2048];
+  uint32_t used;
+
+  begin ("off", 0);
+  memset (want, 0x5a, sizeof want);
+  memcpy (data_area () + 1024, want, sizeof want);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 5, 2048, 0, &used), VIRTIO_BLK_S_OK);
+  assert_int_equal (used, 1);
+  memset (data_area () + 1024, 0, 2048);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 5, 2048, IN, &used), VIRTIO_BLK_S_OK);
+  assert_int_equal (used, 2049);
+  assert_memory_equal (data_area () + 1024, want, sizeof want);
+  assert_int_equal (request (VIRTIO_BLK_T_FLUSH, 0, 0, 0, &used), VIRTIO_BLK_S_OK);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 9, 512, IN, NULL), VIRTIO_BLK_S_OK);
+  assert_int_equal (data_area ()[1024], 0);
+}
+
+static void
+test_bounds (void **state)
+{
+  begin ("off", 0);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, DISK / 512 - 1, 512, IN, NULL), VIRTIO_BLK_S_OK);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, DISK / 512 - 1, 1024, IN, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, DISK / 512, 512, IN, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, UINT64_MAX, 512, IN, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, UINT64_MAX / 512, 512, 0, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 0, 511, 0, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 0, 100, IN, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (77, 0, 512, IN, NULL), VIRTIO_BLK_S_UNSUPP);
+}
+
+static uint8_t
+range (uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
+{
+  struct virtio_blk_range segment = { sector, count, flags };
+
+  memcpy (data_area () + 1024, &segment, sizeof segment);
+  return request (type, 0, sizeof segment, 0, NULL);
+}
+
+static void
+expect_bytes (uint64_t sector, uint8_t value)
+{
+  assert_int_equal (request (VIRTIO_BLK_T_IN, sector, 512, IN, NULL), VIRTIO_BLK_S_OK);
+  for (unsigned i = 0; i < 512; i++)
+    assert_int_equal (data_area ()[1024 + i], value);
+}
+
+static void
+test_ranges (void **state)
+{
+  begin ("off", 0);
+  memset (data_area () + 1024, 0x77, 32768);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 0, 32768, 0, NULL), VIRTIO_BLK_S_OK);
+  assert_int_equal (range (VIRTIO_BLK_T_WRITE_ZEROES, 3, 2, 0), VIRTIO_BLK_S_OK);
+  expect_bytes (2, 0x77);
+  expect_bytes (3, 0);
+  expect_bytes (4, 0);
+  expect_bytes (5, 0x77);
+  assert_int_equal (range (VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, VIRTIO_BLK_RANGE_F_UNMAP), VIRTIO_BLK_S_OK);
+  expect_bytes (15, 0);
+  expect_bytes (16, 0x77);
+  assert_int_equal (range (VIRTIO_BLK_T_DISCARD, 16, 8, 0), VIRTIO_BLK_S_OK);
+  expect_bytes (24, 0x77);
+  assert_int_equal (range (VIRTIO_BLK_T_DISCARD, 16, 8, VIRTIO_BLK_RANGE_F_UNMAP), VIRTIO_BLK_S_UNSUPP);
+  assert_int_equal (range (VIRTIO_BLK_T_DISCARD, 16, 8, 2), VIRTIO_BLK_S_UNSUPP);
+  assert_int_equal (range (VIRTIO_BLK_T_DISCARD, DISK / 512, 1, 0), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (range (VIRTIO_BLK_T_WRITE_ZEROES, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_DISCARD, 0, 17, 0, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+static void
+test_serial (void **state)
+{
+  begin ("off", 0);
+  memset (data_area () + 1024, 1, 64);
+  assert_int_equal (request (VIRTIO_BLK_T_GET_ID, 0, 20, IN, NULL), VIRTIO_BLK_S_OK);
+  assert_memory_equal (data_area () + 1024, "serial\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 21);
+}
+
+static void
+test_read_only (void **state)
+{
+  begin ("on", 0);
+  assert_true (dev->features >> VIRTIO_BLK_F_RO & 1);
+  assert_false (dev->features >> VIRTIO_BLK_F_DISCARD & 1);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 0, 512, 0, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (range (VIRTIO_BLK_T_WRITE_ZEROES, 0, 1, 0), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (range (VIRTIO_BLK_T_DISCARD, 0, 1, 0), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 0, 512, IN, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void
+test_features_and_configuration (void **state)
+{
+  struct virtio_blk_config config;
+  uint8_t zero = 0;
+
+  begin ("off", 0);
+  assert_int_equal (vdev_accept (dev, dev->features | 1), -22);
+  assert_int_equal (vdev_accept (dev, dev->features & ~VIRTIO_BIT (VIRTIO_F_VERSION_1)), -22);
+  assert_int_equal (vdev_accept (dev, dev->features), 0);
+  vdev_write_config (dev, 0, &zero, 1); /* the capacity is ours */
+  vdev_write_config (dev, 32, &zero, 1);
+  vdev_write_config (dev, UINT32_MAX, &zero, 1);
+  vdev_read_config (dev, 0, &config, sizeof config);
+  assert_int_equal (config.capacity, DISK / 512);
+  assert_int_equal (config.writeback, 0);
+  vdev_read_config (dev, 1000, &config, 4);
+  assert_int_equal (config.capacity & UINT32_MAX, 0);
+  vdev_reset (dev);
+  vdev_read_config (dev, 0, &config, sizeof config);
+  assert_int_equal (config.writeback, 1);
+}
+
+/* A head cut in pieces, and data and status in one descriptor (2.6.4). */
+static void
+test_framing_is_free (void **state)
+{
+  struct virtio_desc *desc;
+  struct virtio_avail *avail;
+  struct virtio_blk_req req = { VIRTIO_BLK_T_IN, 0, 1 };
+
+  begin ("off", 0);
+  desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+  avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  memcpy (data_area (), &req, sizeof req);
+  memset (data_area () + 1024, 0xee, 1024);
+  desc[0] = (struct virtio_desc){ RAM_DATA, 1, VIRTIO_DESC_F_NEXT, 1 };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 1, 15, VIRTIO_DESC_F_NEXT, 2 };
+  desc[2] = (struct virtio_desc){ RAM_DATA + 1024, 7, VIRTIO_DESC_F_NEXT | IN, 3 };
+  desc[3] = (struct virtio_desc){ RAM_DATA + 1031, 506, IN, 0 };
+  avail->idx = 1;
+  vdev_kick (dev, 0);
+  for (unsigned i = 0; i < 513; i++)
+    assert_int_equal (data_area ()[1024 + i], 0);
+  assert_int_equal (data_area ()[1024 + 513], 0xee);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_read_and_write),
+    cmocka_unit_test (test_bounds),
+    cmocka_unit_test (test_ranges),
+    cmocka_unit_test (test_serial),
+    cmocka_unit_test (test_read_only),
+    cmocka_unit_test (test_features_and_configuration),
+    cmocka_unit_test (test_framing_is_free),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
