@@ -16,7 +16,6 @@
 #include "protocol/transport/transport.h"
 #include "socket-io.h"
 
-G_DEFINE_QUARK (pvt-client-error-quark, pvt_client_error)
 G_DEFINE_FINAL_TYPE (PvtClient, pvt_client, G_TYPE_OBJECT)
 
 static void

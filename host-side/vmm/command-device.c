@@ -3,15 +3,17 @@
 #include "commands.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "vhost-user/backend.h"
-#include "virtio/devices.h"
+#include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
+#include "host-side/vmm/core/socket.h"
+#include "host-side/vmm/vhost-user/backend.h"
+#include "host-side/vmm/virtio/devices.h"
 
 static int
 help (void)
@@ -26,26 +28,6 @@ help (void)
   for (unsigned i = 0; vdev_kind_at (i); i++)
     printf ("  %-8s %s\n", vdev_kind_at (i)->name, vdev_kind_at (i)->help);
   return 0;
-}
-
-static int
-listen_on (const char *path)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  int fd, ret;
-
-  if (strlen (path) >= sizeof address.sun_path)
-    return -ENAMETOOLONG;
-  strcpy (address.sun_path, path);
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0)
-    return -errno;
-  unlink (path); /* what one that was killed has left */
-  if (bind (fd, (struct sockaddr *) &address, sizeof address) == 0 && listen (fd, 1) == 0)
-    return fd;
-  ret = -errno;
-  close (fd);
-  return ret;
 }
 
 /* "--key value", "--key=value" or "--key" for "on". */
@@ -81,9 +63,12 @@ serve (struct vdev *dev, int listener)
 {
   for (;;)
     {
-      int ret, fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+      struct pollfd waiting = { .fd = listener, .events = POLLIN };
+      int ret, fd;
 
-      if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+      poll (&waiting, 1, -1);
+      fd = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+      if (fd < 0 && errno != EINTR && errno != EAGAIN && errno != ECONNABORTED)
         return -errno;
       if (fd < 0)
         continue;
@@ -115,10 +100,12 @@ command_device (int argc, char **argv)
   ret = vdev_start_workers (dev);
   if (ret < 0)
     goto free_device;
-  listener = ret = listen_on (path);
+  listener = ret = socket_listen (path);
   if (ret < 0)
     goto free_device;
-  ret = serve (dev, listener);
+  ret = sandbox_enter ();
+  if (ret == 0)
+    ret = serve (dev, listener);
   close (listener);
 
 free_device:

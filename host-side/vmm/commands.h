@@ -3,3 +3,4 @@
 #pragma once
 
 int command_device (int argc, char **argv);
+int command_run (int argc, char **argv);

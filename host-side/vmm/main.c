@@ -10,15 +10,20 @@ static const struct
   const char *name;
   int (*run) (int argc, char **argv);
 } commands[] = {
+#ifdef __x86_64__
+  { "run", command_run },
+#endif
   { "device", command_device },
 };
 
 static int
 usage (FILE *out)
 {
-  fputs ("usage: pvtools-vmm device KIND --socket PATH [--OPTION VALUE...]\n"
+  fputs ("usage: pvtools-vmm run --kernel FILE [OPTION...]\n"
+         "       pvtools-vmm device KIND --socket PATH [--OPTION VALUE...]\n"
          "       pvtools-vmm --version\n"
          "\n"
+         "run      boots a machine; pvtools-vmm run --help\n"
          "device   serves a device model to QEMU over vhost-user; pvtools-vmm device --help\n",
          out);
   return out == stdout ? 0 : 2;

@@ -7,6 +7,7 @@
 #include "tests/support/guest-ram.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <virtio/blk.h>
 
@@ -82,6 +83,8 @@ make_requests (struct input *in, uint8_t *ram)
     {
       struct virtio_blk_req req = { .type = (uint32_t) field (in, good_type) };
 
+      /* For a console the same bytes are a port, an event and a value. */
+      req.reserved = (uint32_t) (field (in, good_type) | (uint64_t) take (in) << 16);
       req.sector = field (in, good_sector);
       memcpy (ram + (RAM_DATA - RAM_GPA) + i * 512, &req, sizeof req);
     }
@@ -136,7 +139,7 @@ make_driver_area (struct input *in, uint8_t *area, bool packed)
 }
 
 static void
-drive (struct input *in, struct vdev *dev, uint8_t *ram, bool packed)
+drive (struct input *in, struct vdev *dev, unsigned q, uint8_t *ram, bool packed)
 {
   struct virtio_desc *table = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
 
@@ -144,9 +147,9 @@ drive (struct input *in, struct vdev *dev, uint8_t *ram, bool packed)
     {
       make_requests (in, ram);
       make_table (in, (struct virtio_desc *) (ram + (RAM_TABLE - RAM_GPA)), SIZE, false, false);
-      make_table (in, table, SIZE, packed, dev->queues[0].ring.avail_wrap);
+      make_table (in, table, SIZE, packed, dev->queues[q].ring.avail_wrap);
       make_driver_area (in, ram + (RAM_DRIVER - RAM_GPA), packed);
-      vdev_kick (dev, 0);
+      vdev_kick (dev, q);
     }
 }
 
@@ -160,12 +163,30 @@ on_notify (void *data, unsigned q)
 {
 }
 
+static struct vdev *
+make_console (void)
+{
+  struct options options = { 0 };
+  struct vdev *dev = NULL;
+  static char one[64], two[64];
+
+  snprintf (one, sizeof one, "/tmp/pvt-fuzz-%d-1", (int) getpid ());
+  snprintf (two, sizeof two, "/tmp/pvt-fuzz-%d-2", (int) getpid ());
+  options_add (&options, "one", one);
+  options_add (&options, "two", two);
+  if (console_create (&options, &dev) < 0)
+    abort ();
+  unlink (one);
+  unlink (two);
+  return dev;
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const struct vdev_transport transport = { on_notify, on_event, on_event };
   static struct guest_memory memory;
-  static struct vdev *devices[3];
+  static struct vdev *devices[4];
   static uint8_t *ram;
   struct options none = { 0 };
   struct input in = { data, size };
@@ -173,17 +194,20 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   struct vdev *dev;
   uint64_t features;
   bool packed = bits & 1;
+  unsigned q;
 
   if (ram == NULL)
     {
       ram = ram_new (&memory);
       devices[0] = ram_disk (DISK_SIZE, "off");
       devices[1] = ram_disk (DISK_SIZE, "on");
+      devices[3] = make_console ();
       if (rng_create (&none, &devices[2]) < 0)
         abort ();
     }
   memset (ram, 0, RAM_SIZE);
-  dev = devices[choice % 3];
+  dev = devices[choice % 4];
+  q = choice / 4 % dev->n_queues;
   features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | (dev->features & ((1u << 24) - 1));
   if (packed)
     features |= VIRTIO_BIT (VIRTIO_F_RING_PACKED);
@@ -192,10 +216,10 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (bits & 4)
     features |= VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC);
   vdev_attach (dev, &memory, &transport, NULL);
-  if (vdev_accept (dev, features) < 0 || ram_start (dev, 0, SIZE, features) < 0)
+  if (vdev_accept (dev, features) < 0 || ram_start (dev, q, SIZE, features) < 0)
     abort ();
   vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
-  drive (&in, dev, ram, packed);
+  drive (&in, dev, q, ram, packed);
   vdev_reset (dev);
   return 0;
 }

@@ -17,8 +17,9 @@ import cache
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-MODULES = ["virtio_pci", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi", "virtio_rng",
-           "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod"]
+MODULES = ["virtio_pci", "virtio_mmio", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi",
+           "virtio_rng", "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod",
+           "button", "evdev", "pvpanic_mmio"]
 
 
 def module_files(release, names):
@@ -61,7 +62,7 @@ def copy(source, target):
     target.chmod(0o755)
 
 
-def fill(tree, agent, release):
+def fill(tree, agent, release, modules=()):
     for name in ("bin", "sbin", "proc", "sys", "dev", "run", "tmp", "etc", "mnt", "modules"):
         (tree / name).mkdir(parents=True, exist_ok=True)
     copy("/bin/busybox", tree / "bin" / "busybox")
@@ -69,7 +70,7 @@ def fill(tree, agent, release):
     for library in libraries(agent):
         copy(os.path.realpath(library), tree / library.lstrip("/"))
     order = []
-    for path in module_files(release, MODULES):
+    for path in module_files(release, [*MODULES, *modules]):
         copy(path, tree / "modules" / path.name)
         order.append(path.name)
     (tree / "modules" / "order").write_text("\n".join(order) + "\n")
@@ -78,10 +79,19 @@ def fill(tree, agent, release):
     shutil.copyfile(base.root() / "etc" / "os-release", tree / "etc" / "os-release")
 
 
-def build(agent, release, target):
+def build(agent, release, target, modules=(), programs=(), extra=()):
+    """@programs come with their libraries into /bin; @extra are (source, path in the guest)."""
     with tempfile.TemporaryDirectory(prefix="pvt-micro-") as name:
         tree = pathlib.Path(name)
-        fill(tree, agent, release)
+        fill(tree, agent, release, modules)
+        for program in programs:
+            copy(program, tree / "bin" / pathlib.Path(program).name)
+            for library in libraries(program):
+                system = library.startswith(("/lib", "/usr"))
+                place = library if system else f"/lib/{pathlib.Path(library).name}"
+                copy(os.path.realpath(library), tree / place.lstrip("/"))
+        for source, path in extra:
+            copy(source, tree / path)
         files = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
         archive = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
                                  input="\n".join(files).encode(), capture_output=True, check=True)

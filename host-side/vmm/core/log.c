@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-static void
+static void __attribute__ ((format (printf, 1, 0)))
 print (const char *format, va_list args)
 {
   char line[512];

@@ -21,6 +21,7 @@ struct blk
 {
   struct vdev dev;
   struct disk disk;
+  char *path;
   char serial[VIRTIO_BLK_ID_BYTES];
   bool write_back; /* what a completed write means: in the cache, or on the disk */
 };
@@ -189,6 +190,7 @@ static void
 blk_free (struct vdev *dev)
 {
   disk_close (&blk_of (dev)->disk);
+  free (blk_of (dev)->path);
   free (dev);
 }
 
@@ -199,6 +201,14 @@ static const struct vdev_ops blk_ops = {
   .reset = reset,
   .free = blk_free,
 };
+
+void
+blk_describe (struct vdev *dev, struct blk_info *info)
+{
+  const struct blk *blk = blk_of (dev);
+
+  *info = (struct blk_info){ blk->path, blk->disk.size, blk->disk.readonly };
+}
 
 static void
 describe (struct blk *blk, unsigned queues)
@@ -254,10 +264,12 @@ blk_create (const struct options *options, struct vdev **dev)
   blk = calloc (1, sizeof *blk);
   if (blk == NULL)
     return -ENOMEM;
-  ret = disk_open (&blk->disk, path, readonly);
+  blk->disk.fd = -1;
+  blk->path = strdup (path);
+  ret = blk->path ? disk_open (&blk->disk, path, readonly) : -ENOMEM;
   if (ret < 0)
     {
-      free (blk);
+      blk_free (&blk->dev);
       return ret;
     }
   memcpy (blk->serial, serial, strlen (serial));

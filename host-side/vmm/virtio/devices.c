@@ -7,6 +7,7 @@
 static const struct vdev_kind kinds[] = {
   { "blk", "file=PATH[,readonly=on][,serial=TEXT][,queues=N][,packed=off]", blk_create },
   { "rng", "[source=PATH][,packed=off]", rng_create },
+  { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };
 
 const struct vdev_kind *

@@ -20,3 +20,26 @@ const struct vdev_kind *vdev_kind_at (unsigned index);
 
 int blk_create (const struct options *options, struct vdev **dev);
 int rng_create (const struct options *options, struct vdev **dev);
+int console_create (const struct options *options, struct vdev **dev);
+
+struct blk_info
+{
+  const char *path;
+  uint64_t size; /* bytes */
+  bool readonly;
+};
+void blk_describe (struct vdev *dev, struct blk_info *info);
+
+/* What is told of a console's ports. */
+struct console_port_info
+{
+  const char *name;
+  const char *path;    /* of its socket */
+  bool host_connected; /* somebody is on the socket */
+  bool guest_open;     /* a program in the guest has it open */
+};
+/* The @index'th port of a console device; false behind the last. Any thread. */
+bool console_port (struct vdev *dev, unsigned index, struct console_port_info *info);
+/* @changed is called from the device's worker when a guest opens or closes a port. */
+void console_on_change (struct vdev *dev, void (*changed) (void *data, unsigned index, bool open),
+                        void *data);

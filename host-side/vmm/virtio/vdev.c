@@ -54,8 +54,15 @@ vdev_serve (struct vdev *dev, unsigned q,
   if (ret < 0)
     vdev_break (dev);
   /* A guest that never stops asking does not keep the worker from others. */
-  else if (budget == 0 && queue->kick.fd >= 0)
-    eventfd_write (queue->kick.fd, 1);
+  else if (budget == 0)
+    vdev_kick_again (dev, q);
+}
+
+void
+vdev_kick_again (struct vdev *dev, unsigned q)
+{
+  if (dev->queues[q].kick.fd >= 0)
+    eventfd_write (dev->queues[q].kick.fd, 1);
 }
 
 void
@@ -89,6 +96,14 @@ vdev_attach (struct vdev *dev, struct guest_memory *memory,
   dev->transport_data = data;
 }
 
+static void
+tell_started (void *data)
+{
+  struct vdev *dev = data;
+
+  dev->ops->started (dev);
+}
+
 int
 vdev_start_workers (struct vdev *dev)
 {
@@ -104,6 +119,8 @@ vdev_start_workers (struct vdev *dev)
     }
   for (unsigned q = 0; q < dev->n_queues; q++)
     dev->queues[q].worker = dev->workers[q % dev->n_workers];
+  if (dev->ops->started)
+    worker_call (dev->workers[0], tell_started, dev);
   return 0;
 }
 
@@ -216,14 +233,25 @@ vdev_write_config (struct vdev *dev, unsigned offset, const void *data, unsigned
     dev->ops->write_config (dev, offset, data, len);
 }
 
+static void
+forget (void *data)
+{
+  struct vdev *dev = data;
+
+  dev->accepted = 0;
+  if (dev->ops->reset)
+    dev->ops->reset (dev);
+}
+
 void
 vdev_reset (struct vdev *dev)
 {
   for (unsigned q = 0; q < dev->n_queues; q++)
     vdev_queue_stop (dev, q);
-  dev->accepted = 0;
-  if (dev->ops->reset)
-    dev->ops->reset (dev);
+  if (dev->workers[0])
+    worker_call (dev->workers[0], forget, dev);
+  else
+    forget (dev);
 }
 
 void

@@ -20,12 +20,14 @@ struct vdev_ops
 {
   /* In the queue's worker: the driver says that there is something in the queue. */
   void (*kick) (struct vdev *dev, unsigned q);
+  /* In worker 0, once: the threads are there. May be NULL. */
+  void (*started) (struct vdev *dev);
   /* The driver wrote @len bytes at @offset of the configuration, which are in
    * bounds and not stored yet. NULL: nothing may be written. */
   void (*write_config) (struct vdev *dev, unsigned offset, const void *data, unsigned len);
   /* The driver has accepted features. May be NULL. */
   void (*negotiated) (struct vdev *dev);
-  /* All queues are stopped: forget what the driver said. May be NULL. */
+  /* In worker 0, all queues are stopped: forget what the driver said. May be NULL. */
   void (*reset) (struct vdev *dev);
   void (*free) (struct vdev *dev);
 };
@@ -78,6 +80,8 @@ void vdev_serve (struct vdev *dev, unsigned q,
 /* Tells the driver of used buffers if it wants to know. */
 void vdev_notify (struct vdev *dev, unsigned q);
 void vdev_config_changed (struct vdev *dev);
+/* Has the queue's worker come back to it after others had their turn. */
+void vdev_kick_again (struct vdev *dev, unsigned q);
 /* The device gives up until it is reset. */
 void vdev_break (struct vdev *dev);
 

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* pvtools-vmm run: a machine from the command line. */
+#include "commands.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <virtio/device.h>
+
+#include "host-side/vmm/control/control.h"
+#include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
+#include "host-side/vmm/machine/machine.h"
+#include "host-side/vmm/virtio/devices.h"
+
+#define MIB (UINT64_C (1) << 20)
+#define MEMORY_MIN 4u
+#define MEMORY_MAX (1u << 20)
+
+struct run
+{
+  struct loader_plan plan;
+  uint64_t memory; /* bytes */
+  unsigned vcpus;
+  struct options ports;
+  unsigned n_devices;
+  struct vdev *devices[MACHINE_DEVICES_MAX];
+  int serial_fd;
+  const char *control_path; /* or NULL */
+  bool paused, no_sandbox;
+};
+
+static const char help_text[] =
+  "usage: pvtools-vmm run --kernel FILE [OPTION...]\n"
+  "\n"
+  "  --kernel FILE        a bzImage, or an ELF file with a PVH entry\n"
+  "  --initrd FILE        its initial RAM disk\n"
+  "  --append TEXT        its command line\n"
+  "  --memory MIB         256 when not given\n"
+  "  --cpus N             1 when not given\n"
+  "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
+  "  --rng                a random number generator\n"
+  "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
+  "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
+  "  --no-sandbox         all system calls stay allowed\n"
+  "  --paused             waits for 'cont' on the control socket\n"
+  "  --serial FILE        where the serial console goes; standard output when not given\n"
+  "\n"
+  "  pvtools-vmm run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \\\n"
+  "    --disk file=root.img --port org.qemu.guest_agent.0=/run/agent.sock\n"
+  "\n"
+  "Ends with 0 when the guest powers off, 3 when it resets, 4 when it panics and 1 when\n"
+  "something fails.\n";
+
+static int
+add_device (struct run *run, const char *kind, char *text)
+{
+  struct options options = { 0 };
+  int ret;
+
+  if (run->n_devices == MACHINE_DEVICES_MAX)
+    {
+      vmm_log ("at most %u devices", MACHINE_DEVICES_MAX);
+      return -ENOSPC;
+    }
+  ret = text ? options_parse (&options, text) : 0;
+  if (ret == 0)
+    ret = vdev_kind_find (kind)->create (&options, &run->devices[run->n_devices]);
+  if (ret == 0)
+    run->n_devices++;
+  return ret;
+}
+
+static int
+number (const char *name, const char *text, uint64_t min, uint64_t max, uint64_t *value)
+{
+  struct options options = { 0 };
+
+  options_add (&options, name, text);
+  return options_get_number (&options, name, min, max, value);
+}
+
+static int
+open_serial (struct run *run, const char *path)
+{
+  run->serial_fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (run->serial_fd >= 0)
+    return 0;
+  vmm_log ("%s: %s", path, strerror (errno));
+  return -errno;
+}
+
+static int
+take (struct run *run, int option, char *text)
+{
+  uint64_t value;
+  int ret;
+
+  switch (option)
+    {
+    case 'k':
+      run->plan.kernel = text;
+      return 0;
+    case 'i':
+      run->plan.initrd = text;
+      return 0;
+    case 'a':
+      run->plan.cmdline = text;
+      return 0;
+    case 'm':
+      ret = number ("memory", text, MEMORY_MIN, MEMORY_MAX, &value);
+      run->memory = ret == 0 ? value * MIB : 0;
+      return ret;
+    case 'c':
+      ret = number ("cpus", text, 1, VM_VCPUS_MAX, &value);
+      run->vcpus = ret == 0 ? (unsigned) value : 0;
+      return ret;
+    case 'd':
+      return add_device (run, "blk", text);
+    case 'r':
+      return add_device (run, "rng", NULL);
+    case 'p':
+      return options_parse (&run->ports, text);
+    case 'q':
+      run->control_path = text;
+      return 0;
+    case 'n':
+      run->no_sandbox = true;
+      return 0;
+    case 'w':
+      run->paused = true;
+      return 0;
+    case 's':
+      return open_serial (run, text);
+    default:
+      return -EINVAL;
+    }
+}
+
+static int
+parse (int argc, char **argv, struct run *run)
+{
+  static const struct option long_options[] = {
+    { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
+    { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
+    { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
+    { "rng", no_argument, NULL, 'r' },          { "port", required_argument, NULL, 'p' },
+    { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
+    { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
+    { NULL, 0, NULL, 0 },
+  };
+  int option, ret = 0;
+
+  while (ret == 0 && (option = getopt_long (argc, argv, "", long_options, NULL)) != -1)
+    ret = take (run, option, optarg);
+  if (ret == 0 && (optind < argc || run->plan.kernel == NULL))
+    {
+      vmm_log ("%s; see pvtools-vmm run --help",
+               optind < argc ? "there are words behind the options" : "--kernel is needed");
+      ret = -EINVAL;
+    }
+  if (ret == 0 && run->ports.n > 0)
+    {
+      if (run->n_devices == MACHINE_DEVICES_MAX)
+        return -ENOSPC;
+      ret = console_create (&run->ports, &run->devices[run->n_devices]);
+      run->n_devices += ret == 0;
+    }
+  return ret;
+}
+
+/* A guest's program opened or closed a port: from the console's worker. */
+static void
+on_port (void *data, unsigned index, bool open)
+{
+  char text[64];
+
+  snprintf (text, sizeof text, "{\"open\": %s, \"id\": \"port%u\"}", open ? "true" : "false", index);
+  control_event (data, "VSERPORT_CHANGE", text);
+}
+
+/* From a vCPU. */
+static void
+on_panic (void *data)
+{
+  control_event (data, "GUEST_PANICKED", "{\"action\": \"poweroff\"}");
+}
+
+static int
+start_control (const struct run *run, struct machine *machine, struct control **control)
+{
+  int ret;
+
+  if (run->control_path == NULL)
+    return 0;
+  ret = control_new (control, run->control_path, machine);
+  if (ret < 0)
+    return ret;
+  machine->power.panicked = on_panic;
+  machine->power.data = *control;
+  for (unsigned i = 0; i < machine->n_devices; i++)
+    if (machine->devices[i]->id == VIRTIO_ID_CONSOLE)
+      console_on_change (machine->devices[i], on_port, *control);
+  return 0;
+}
+
+/* Until the machine ends, or we are asked to. */
+static enum vm_end
+wait_for_end (struct machine *machine, struct control *control, int signal_fd)
+{
+  struct pollfd fds[] = { { .fd = machine->vm->end_fd, .events = POLLIN },
+                          { .fd = signal_fd, .events = POLLIN } };
+  enum vm_end end;
+
+  while ((end = vm_ended (machine->vm)) == VM_RUNS)
+    {
+      if (poll (fds, 2, -1) < 0)
+        continue;
+      if (fds[1].revents)
+        vm_finish (machine->vm, VM_SHUTDOWN);
+    }
+  if (end == VM_RESET)
+    control_event (control, "RESET", "{\"guest\": true, \"reason\": \"guest-reset\"}");
+  else
+    control_event (control, "SHUTDOWN", end == VM_PANICKED
+                                          ? "{\"guest\": true, \"reason\": \"guest-panic\"}"
+                                          : "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+  return end;
+}
+
+static int
+block_signals (void)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  sigaddset (&set, SIGTERM);
+  sigaddset (&set, SIGINT);
+  signal (SIGPIPE, SIG_IGN);
+  pthread_sigmask (SIG_BLOCK, &set, NULL);
+  return signalfd (-1, &set, SFD_CLOEXEC);
+}
+
+static int
+enter_sandbox (void)
+{
+  int ret = sandbox_enter ();
+
+  if (ret < 0)
+    vmm_log ("no sandbox: %s (--no-sandbox does without)", strerror (-ret));
+  return ret;
+}
+
+static enum vm_end
+run_machine (struct run *run, struct machine *machine, int signal_fd)
+{
+  struct control *control = NULL;
+  enum vm_end end = VM_FAILED;
+
+  if (start_control (run, machine, &control) == 0
+      && machine_boot (machine, &run->plan) == 0
+      && (run->no_sandbox || enter_sandbox () == 0))
+    {
+      machine_go (machine, run->paused);
+      end = wait_for_end (machine, control, signal_fd);
+    }
+  /* Events come from processors and devices: they end first. */
+  machine_stop (machine);
+  control_free (control);
+  return end;
+}
+
+int
+command_run (int argc, char **argv)
+{
+  static const int status_of[] = {
+    [VM_SHUTDOWN] = 0, [VM_RESET] = 3, [VM_PANICKED] = 4, [VM_FAILED] = 1,
+  };
+  struct run run = { .memory = 256 * MIB, .vcpus = 1, .serial_fd = STDOUT_FILENO };
+  struct machine *machine = NULL;
+  enum vm_end end;
+  int signal_fd;
+
+  if (argc > 1 && strcmp (argv[1], "--help") == 0)
+    {
+      fputs (help_text, stdout);
+      return 0;
+    }
+  run.plan.cmdline = "";
+  if (parse (argc, argv, &run) < 0)
+    {
+      while (run.n_devices > 0)
+        vdev_free (run.devices[--run.n_devices]);
+      return 2;
+    }
+  signal_fd = block_signals ();
+  if (machine_new (&machine, run.memory, run.vcpus, run.devices, run.n_devices, run.serial_fd) < 0)
+    return 1;
+  end = run_machine (&run, machine, signal_fd);
+  machine_free (machine);
+  return status_of[end];
+}

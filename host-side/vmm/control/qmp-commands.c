@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qmp-commands.h"
+
+#include "control.h"
+#include "host-side/vmm/virtio/devices.h"
+
+#include <gio/gio.h>
+#include <virtio/device.h>
+
+#define PERIPHERAL "/machine/peripheral"
+
+static JsonNode *
+nothing (void)
+{
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, json_object_new ());
+  return node;
+}
+
+static JsonNode *
+take_array (JsonArray *array)
+{
+  JsonNode *node = json_node_new (JSON_NODE_ARRAY);
+
+  json_node_take_array (node, array);
+  return node;
+}
+
+static JsonNode *
+take_object (JsonObject *object)
+{
+  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, object);
+  return node;
+}
+
+static const char *
+argument (JsonObject *arguments, const char *name, GError **error)
+{
+  JsonNode *node = arguments ? json_object_get_member (arguments, name) : NULL;
+
+  if (node && json_node_get_value_type (node) == G_TYPE_STRING)
+    return json_node_get_string (node);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "Parameter '%s' is missing", name);
+  return NULL;
+}
+
+static JsonNode *
+run_capabilities (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  return nothing ();
+}
+
+static JsonNode *
+run_status (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  static const char *const ended[] = {
+    [VM_SHUTDOWN] = "shutdown", [VM_RESET] = "shutdown", [VM_PANICKED] = "guest-panicked",
+    [VM_FAILED] = "internal-error",
+  };
+  enum vm_end end = vm_ended (context->machine->vm);
+  gboolean paused = vm_is_paused (context->machine->vm);
+  JsonObject *object = json_object_new ();
+
+  json_object_set_string_member (object, "status", end != VM_RUNS ? ended[end]
+                                                   : paused       ? "paused"
+                                                                  : "running");
+  json_object_set_boolean_member (object, "running", end == VM_RUNS && !paused);
+  json_object_set_boolean_member (object, "singlestep", FALSE);
+  return take_object (object);
+}
+
+static JsonNode *
+run_stop (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  if (!vm_is_paused (context->machine->vm))
+    {
+      vm_pause (context->machine->vm);
+      control_event (context->control, "STOP", NULL);
+    }
+  return nothing ();
+}
+
+static JsonNode *
+run_cont (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  if (vm_is_paused (context->machine->vm))
+    {
+      vm_resume (context->machine->vm);
+      control_event (context->control, "RESUME", NULL);
+    }
+  return nothing ();
+}
+
+static JsonNode *
+run_quit (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  vm_finish (context->machine->vm, VM_SHUTDOWN);
+  return nothing ();
+}
+
+static JsonNode *
+run_powerdown (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  power_button (&context->machine->power);
+  control_event (context->control, "POWERDOWN", NULL);
+  return nothing ();
+}
+
+static JsonNode *
+run_reset (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  vm_finish (context->machine->vm, VM_RESET);
+  return nothing ();
+}
+
+static JsonObject *
+describe_disk (unsigned index, const struct blk_info *info)
+{
+  JsonObject *entry = json_object_new (), *inserted = json_object_new ();
+  JsonObject *image = json_object_new ();
+  g_autofree char *name = g_strdup_printf ("drive%u", index);
+
+  json_object_set_string_member (image, "filename", info->path);
+  json_object_set_string_member (image, "format", "raw");
+  json_object_set_int_member (image, "virtual-size", (gint64) info->size);
+  json_object_set_string_member (inserted, "file", info->path);
+  json_object_set_string_member (inserted, "node-name", name);
+  json_object_set_string_member (inserted, "drv", "raw");
+  json_object_set_boolean_member (inserted, "ro", info->readonly);
+  json_object_set_object_member (inserted, "image", image);
+  json_object_set_string_member (entry, "device", name);
+  json_object_set_string_member (entry, "type", "unknown");
+  json_object_set_boolean_member (entry, "removable", FALSE);
+  json_object_set_boolean_member (entry, "locked", FALSE);
+  json_object_set_object_member (entry, "inserted", inserted);
+  return entry;
+}
+
+static JsonNode *
+run_block (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  JsonArray *array = json_array_new ();
+  struct blk_info info;
+  unsigned index = 0;
+
+  for (unsigned i = 0; i < context->machine->n_devices; i++)
+    if (context->machine->devices[i]->id == VIRTIO_ID_BLOCK)
+      {
+        blk_describe (context->machine->devices[i], &info);
+        json_array_add_object_element (array, describe_disk (index++, &info));
+      }
+  return take_array (array);
+}
+
+static struct vdev *
+find_console (QmpContext *context)
+{
+  for (unsigned i = 0; i < context->machine->n_devices; i++)
+    if (context->machine->devices[i]->id == VIRTIO_ID_CONSOLE)
+      return context->machine->devices[i];
+  return NULL;
+}
+
+static gboolean
+get_port (QmpContext *context, unsigned index, struct console_port_info *info)
+{
+  struct vdev *console = find_console (context);
+
+  return console && console_port (console, index, info);
+}
+
+static JsonNode *
+run_chardev (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  JsonArray *array = json_array_new ();
+  struct console_port_info info;
+
+  for (unsigned i = 0; get_port (context, i, &info); i++)
+    {
+      JsonObject *entry = json_object_new ();
+      g_autofree char *label = g_strdup_printf ("chardev%u", i);
+      g_autofree char *file = g_strdup_printf ("%sunix:%s,server=on",
+                                               info.host_connected ? "" : "disconnected:", info.path);
+
+      json_object_set_string_member (entry, "label", label);
+      json_object_set_string_member (entry, "filename", file);
+      json_object_set_boolean_member (entry, "frontend-open", info.guest_open);
+      json_array_add_object_element (array, entry);
+    }
+  return take_array (array);
+}
+
+static JsonNode *
+run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  const char *path = argument (arguments, "path", error);
+  JsonArray *array;
+  struct console_port_info info;
+
+  if (path == NULL)
+    return NULL;
+  array = json_array_new ();
+  for (unsigned i = 0; strcmp (path, PERIPHERAL) == 0 && get_port (context, i, &info); i++)
+    {
+      JsonObject *entry = json_object_new ();
+      g_autofree char *name = g_strdup_printf ("port%u", i);
+
+      json_object_set_string_member (entry, "name", name);
+      json_object_set_string_member (entry, "type", "child<virtserialport>");
+      json_array_add_object_element (array, entry);
+    }
+  return take_array (array);
+}
+
+static JsonNode *
+run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  const char *path = argument (arguments, "path", error);
+  const char *property = path ? argument (arguments, "property", error) : NULL;
+  struct console_port_info info;
+
+  if (property == NULL)
+    return NULL;
+  for (unsigned i = 0; get_port (context, i, &info); i++)
+    {
+      g_autofree char *own = g_strdup_printf (PERIPHERAL "/port%u", i);
+      g_autofree char *chardev = g_strdup_printf ("chardev%u", i);
+
+      if (strcmp (path, own) != 0)
+        continue;
+      if (strcmp (property, "name") == 0)
+        return json_node_init_string (json_node_alloc (), info.name);
+      if (strcmp (property, "chardev") == 0)
+        return json_node_init_string (json_node_alloc (), chardev);
+    }
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s has no property '%s'", path, property);
+  return NULL;
+}
+
+static JsonNode *run_commands (QmpContext *context, JsonObject *arguments, GError **error);
+
+static const QmpCommand commands[] = {
+  { "qmp_capabilities", run_capabilities, TRUE },
+  { "query-commands", run_commands },
+  { "query-status", run_status },
+  { "stop", run_stop },
+  { "cont", run_cont },
+  { "quit", run_quit },
+  { "system_powerdown", run_powerdown },
+  { "system_reset", run_reset },
+  { "query-block", run_block },
+  { "query-chardev", run_chardev },
+  { "qom-list", run_qom_list },
+  { "qom-get", run_qom_get },
+};
+
+static JsonNode *
+run_commands (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  JsonArray *array = json_array_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    {
+      JsonObject *entry = json_object_new ();
+
+      json_object_set_string_member (entry, "name", commands[i].name);
+      json_array_add_object_element (array, entry);
+    }
+  return take_array (array);
+}
+
+const QmpCommand *
+qmp_command_find (const char *name)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (commands[i].name, name) == 0)
+      return &commands[i];
+  return NULL;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A whole machine: the VM, its board and its virtio devices. */
+#pragma once
+
+#include "host-side/vmm/virtio/mmio.h"
+#include "loader.h"
+#include "power.h"
+#include "uart.h"
+
+#define MACHINE_DEVICES_MAX 14
+
+struct machine
+{
+  struct vm *vm;
+  struct uart uart;
+  struct power power;
+  unsigned n_devices;
+  struct vdev *devices[MACHINE_DEVICES_MAX];
+  struct virtio_mmio mmio[MACHINE_DEVICES_MAX];
+};
+
+/* Makes the board and plugs @devices in, which are the machine's from now on,
+ * also when this fails. The serial port writes to @serial_fd. */
+int machine_new (struct machine **machine, uint64_t ram_size, unsigned n_vcpus,
+                 struct vdev *const *devices, unsigned n_devices, int serial_fd);
+/* Tables and kernel into memory; the processors' threads wait for machine_go(). */
+int machine_boot (struct machine *machine, struct loader_plan *plan);
+/* Off it goes; @paused: when it is resumed. */
+void machine_go (struct machine *machine, bool paused);
+/* Ends processors and devices; what they call is not called any more. */
+void machine_stop (struct machine *machine);
+/* Stops and frees. NULL is accepted. */
+void machine_free (struct machine *machine);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A 16550A serial port for the guest's console. */
+#pragma once
+
+#include <pthread.h>
+
+#include "vm.h"
+
+#define UART_FIFO 16u
+
+struct uart
+{
+  pthread_mutex_t lock; /* vCPUs write, the input's thread fills */
+  int out_fd;           /* what the guest sends; -1: dropped */
+  int irq_fd;
+  uint8_t ier, lcr, mcr, scr, fcr;
+  uint8_t divisor[2];
+  bool thre_pending; /* "transmitter empty" has not been read from IIR yet */
+  uint8_t fifo[UART_FIFO];
+  unsigned n, head;
+};
+
+/* Puts it on the machine's ports. Both descriptors stay the caller's. */
+int uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd);
+/* Bytes for the guest; how many there was room for. */
+unsigned uart_feed (struct uart *uart, const uint8_t *data, unsigned len);

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host-side/vmm/core/log.h"
+#include "layout.h"
+
+static int
+open_kvm (void)
+{
+  int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+  if (fd < 0)
+    {
+      int ret = -errno;
+
+      vmm_log ("/dev/kvm: %s%s", strerror (-ret),
+               ret == -ENOENT  ? ": no KVM here (modprobe kvm-intel or kvm-amd?)"
+               : ret == -EACCES ? ": you may not use it (group kvm?)"
+                                : "");
+      return ret;
+    }
+  if (ioctl (fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION)
+    return fd;
+  close (fd);
+  vmm_log ("/dev/kvm has another interface than version %d", KVM_API_VERSION);
+  return -ENOTSUP;
+}
+
+static int
+add_slot (struct vm *vm, unsigned slot, uint64_t gpa, uint64_t offset, uint64_t size)
+{
+  struct kvm_userspace_memory_region region = {
+    .slot = slot,
+    .guest_phys_addr = gpa,
+    .memory_size = size,
+    .userspace_addr = (uint64_t) (uintptr_t) (vm->ram + offset),
+  };
+
+  if (ioctl (vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+    return -errno;
+  return guest_memory_add (&vm->memory, gpa, size, vm->ram + offset);
+}
+
+static int
+make_memory (struct vm *vm, uint64_t size)
+{
+  uint64_t low = size < MAP_HOLE ? size : MAP_HOLE;
+  int ret;
+
+  vm->memfd = memfd_create ("guest-ram", MFD_CLOEXEC);
+  if (vm->memfd < 0 || ftruncate (vm->memfd, (off_t) size) < 0)
+    return -errno;
+  vm->ram = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->memfd, 0);
+  if (vm->ram == MAP_FAILED)
+    {
+      vm->ram = NULL;
+      return -errno;
+    }
+  vm->ram_size = size;
+  ret = add_slot (vm, 0, 0, 0, low);
+  return ret < 0 || low == size ? ret : add_slot (vm, 1, MAP_ABOVE_4G, low, size - low);
+}
+
+/* The I/O APIC alone: our ACPI says that there is no 8259. */
+static int
+route_interrupts (struct vm *vm)
+{
+  struct kvm_irq_routing *routing;
+  int ret;
+
+  routing = calloc (1, sizeof *routing + GSI_COUNT * sizeof routing->entries[0]);
+  if (routing == NULL)
+    return -ENOMEM;
+  routing->nr = GSI_COUNT;
+  for (unsigned gsi = 0; gsi < GSI_COUNT; gsi++)
+    routing->entries[gsi] = (struct kvm_irq_routing_entry){
+      .gsi = gsi,
+      .type = KVM_IRQ_ROUTING_IRQCHIP,
+      .u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },
+    };
+  ret = ioctl (vm->fd, KVM_SET_GSI_ROUTING, routing) < 0 ? -errno : 0;
+  free (routing);
+  return ret;
+}
+
+static int
+make_machine (struct vm *vm)
+{
+  uint64_t identity = MAP_IDENTITY;
+
+  vm->fd = ioctl (vm->kvm, KVM_CREATE_VM, 0);
+  if (vm->fd < 0 || ioctl (vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0
+      || ioctl (vm->fd, KVM_SET_TSS_ADDR, MAP_TSS) < 0
+      || ioctl (vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
+    return -errno;
+  return route_interrupts (vm);
+}
+
+int
+vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
+{
+  struct vm *vm = calloc (1, sizeof *vm);
+  int ret;
+
+  if (vm == NULL)
+    return -ENOMEM;
+  vm->fd = vm->memfd = -1;
+  pthread_mutex_init (&vm->lock, NULL);
+  pthread_cond_init (&vm->changed, NULL);
+  vm->end_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  vm->kvm = ret = open_kvm ();
+  if (ret < 0)
+    goto free;
+  ret = make_machine (vm);
+  if (ret == 0)
+    ret = make_memory (vm, ram_size);
+  if (ret == 0)
+    ret = ioctl (vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+  vm->run_size = (size_t) ret;
+  for (unsigned i = 0; i < n_vcpus && ret >= 0; i++)
+    ret = vcpu_new (vm, i);
+  if (ret < 0)
+    {
+      vmm_log ("the machine cannot be made: %s", strerror (-ret));
+      goto free;
+    }
+  *result = vm;
+  return 0;
+
+free:
+  vm_free (vm);
+  return ret;
+}
+
+void
+vm_join (struct vm *vm)
+{
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    if (vm->vcpus[i].started)
+      {
+        pthread_join (vm->vcpus[i].thread, NULL);
+        vm->vcpus[i].started = false;
+      }
+}
+
+void
+vm_free (struct vm *vm)
+{
+  if (vm == NULL)
+    return;
+  vm_finish (vm, VM_SHUTDOWN);
+  vm_join (vm);
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    {
+      munmap (vm->vcpus[i].run, vm->run_size);
+      close (vm->vcpus[i].fd);
+    }
+  if (vm->ram)
+    munmap (vm->ram, vm->ram_size);
+  if (vm->memfd >= 0)
+    close (vm->memfd);
+  if (vm->fd >= 0)
+    close (vm->fd);
+  if (vm->kvm >= 0)
+    close (vm->kvm);
+  close (vm->end_fd);
+  pthread_cond_destroy (&vm->changed);
+  pthread_mutex_destroy (&vm->lock);
+  free (vm);
+}
+
+int
+vm_start (struct vm *vm)
+{
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    {
+      struct vcpu *vcpu = &vm->vcpus[i];
+      int ret = -pthread_create (&vcpu->thread, NULL, vcpu_thread, vcpu);
+
+      if (ret < 0)
+        return ret;
+      vcpu->started = true;
+    }
+  return 0;
+}
+
+static void
+kick_all (struct vm *vm)
+{
+  atomic_store (&vm->stop_requested, true);
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    if (vm->vcpus[i].started)
+      vcpu_kick (&vm->vcpus[i]);
+}
+
+void
+vm_pause (struct vm *vm)
+{
+  unsigned started = 0;
+
+  pthread_mutex_lock (&vm->lock);
+  vm->paused = true;
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    started += vm->vcpus[i].started;
+  kick_all (vm);
+  while (vm->n_paused < started && vm->end == VM_RUNS)
+    pthread_cond_wait (&vm->changed, &vm->lock);
+  pthread_mutex_unlock (&vm->lock);
+}
+
+void
+vm_resume (struct vm *vm)
+{
+  pthread_mutex_lock (&vm->lock);
+  vm->paused = false;
+  atomic_store (&vm->stop_requested, vm->end != VM_RUNS);
+  pthread_cond_broadcast (&vm->changed);
+  pthread_mutex_unlock (&vm->lock);
+}
+
+bool
+vm_is_paused (struct vm *vm)
+{
+  bool paused;
+
+  pthread_mutex_lock (&vm->lock);
+  paused = vm->paused;
+  pthread_mutex_unlock (&vm->lock);
+  return paused;
+}
+
+void
+vm_finish (struct vm *vm, enum vm_end why)
+{
+  pthread_mutex_lock (&vm->lock);
+  if (vm->end == VM_RUNS)
+    {
+      vm->end = why;
+      kick_all (vm);
+      pthread_cond_broadcast (&vm->changed);
+      eventfd_write (vm->end_fd, 1);
+    }
+  pthread_mutex_unlock (&vm->lock);
+}
+
+enum vm_end
+vm_ended (struct vm *vm)
+{
+  enum vm_end end;
+
+  pthread_mutex_lock (&vm->lock);
+  end = vm->end;
+  pthread_mutex_unlock (&vm->lock);
+  return end;
+}
+
+int
+vm_irqfd (struct vm *vm, unsigned gsi)
+{
+  struct kvm_irqfd irqfd = { .gsi = gsi };
+  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK), ret;
+
+  if (fd < 0)
+    return -errno;
+  irqfd.fd = (uint32_t) fd;
+  if (ioctl (vm->fd, KVM_IRQFD, &irqfd) == 0)
+    return fd;
+  ret = -errno;
+  close (fd);
+  return ret;
+}
+
+int
+vm_ioeventfd (struct vm *vm, uint64_t address, uint32_t value, int fd)
+{
+  struct kvm_ioeventfd event = {
+    .addr = address, .len = 4, .datamatch = value, .fd = fd,
+    .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+  };
+
+  return ioctl (vm->fd, KVM_IOEVENTFD, &event) < 0 ? -errno : 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The virtual machine: memory, processors, buses, and how it ends. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "bus.h"
+#include "host-side/vmm/core/memory.h"
+
+#define VM_VCPUS_MAX 64
+
+struct kvm_run;
+struct vm;
+
+struct vcpu
+{
+  struct vm *vm;
+  unsigned index;
+  int fd;
+  struct kvm_run *run;
+  pthread_t thread;
+  bool started;
+};
+
+/* Why a machine ended. */
+enum vm_end
+{
+  VM_RUNS,
+  VM_SHUTDOWN, /* the guest powered off, or somebody asked for it */
+  VM_RESET,
+  VM_PANICKED, /* the guest said so (pvpanic) and wanted no more */
+  VM_FAILED,   /* KVM cannot go on */
+};
+
+struct vm
+{
+  int kvm, fd;
+  int memfd;
+  uint8_t *ram;
+  uint64_t ram_size;
+  struct guest_memory memory;
+  struct bus ports, mmio;
+  unsigned n_vcpus;
+  struct vcpu vcpus[VM_VCPUS_MAX];
+  size_t run_size;
+  /* Pausing: vCPUs wait while it is set. */
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool paused;
+  unsigned n_paused;
+  _Atomic bool stop_requested; /* pause or end: look under the lock */
+  enum vm_end end;             /* under the lock */
+  int end_fd;                  /* an eventfd: it ended */
+};
+
+/* Makes a machine with @ram_size bytes of memory and @n_vcpus processors, which
+ * do not run yet. Negative errno with a message for the user. */
+int vm_new (struct vm **vm, uint64_t ram_size, unsigned n_vcpus);
+/* Ends the processors; NULL is accepted. */
+void vm_free (struct vm *vm);
+
+/* Starts all processors' threads; the first from where the loader has put it. */
+int vm_start (struct vm *vm);
+/* Stops all processors between two instructions; returns when they are. */
+void vm_pause (struct vm *vm);
+void vm_resume (struct vm *vm);
+bool vm_is_paused (struct vm *vm);
+/* From any thread, the first reason counts: processors stop and end_fd is readable. */
+void vm_finish (struct vm *vm, enum vm_end why);
+enum vm_end vm_ended (struct vm *vm);
+/* Waits for the processors' threads of a machine that has ended. */
+void vm_join (struct vm *vm);
+
+/* An eventfd that raises an interrupt line as an edge; negative errno. */
+int vm_irqfd (struct vm *vm, unsigned gsi);
+/* An eventfd that is written when the guest writes @value, 32 bits, at @address. */
+int vm_ioeventfd (struct vm *vm, uint64_t address, uint32_t value, int fd);
+
+/* In vcpu.c: what vm.c needs of a processor. */
+int vcpu_new (struct vm *vm, unsigned index);
+void *vcpu_thread (void *vcpu);
+void vcpu_kick (struct vcpu *vcpu);
+/* In cpuid.c: what the guest may know of its processor. */
+int vcpu_set_cpuid (struct vcpu *vcpu);

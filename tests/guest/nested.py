@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that has a real /dev/kvm on every machine.
+
+QEMU emulates a processor with SVM and nested paging (-cpu max). Debian's full
+kernel loads kvm-amd on it, and pvtools-vmm boots a stock kernel with our agent
+inside that. The outer guest is driven by its own agent.
+"""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import base
+import cache
+import micro
+import shell
+import vhostuser
+from agent import find_agent
+from vm import VM
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+MODULES = ["kvm", "kvm_amd"]
+
+
+def find_cli():
+    path = os.environ.get("PVT_CLI") or TREE / "build/release/host-side/cli/pvtools"
+    if not pathlib.Path(path).exists():
+        raise RuntimeError(f"no {path}: build first, or set PVT_CLI")
+    return str(path)
+
+
+def build_payload(target):
+    """The PVH guest of tests/guest/payload."""
+    source = TREE / "tests/guest/payload/board.S"
+    subprocess.run(["cc", "-nostdlib", "-static", "-no-pie", "-o", str(target), str(source),
+                    "-Wl,-N,-e,entry,-Ttext=0x100000,--build-id=none,--no-warn-rwx-segments"],
+                   check=True)
+    return target
+
+
+def build_unixcat(target):
+    subprocess.run(["cc", "-O1", "-static", "-o", str(target),
+                    str(TREE / "tests/guest/payload/unixcat.c")], check=True)
+    return target
+
+
+def image():
+    """(kernel, initial RAM disk) of the outer guest; the inner one's are in /inner."""
+    agent, cli, vmm = find_agent(), find_cli(), vhostuser.find_vmm()
+    inner_kernel, inner_initrd = micro.image(agent)
+    kernel, _, release = base.kernel(full=True)
+    name = cache.key(*map(pathlib.Path, (agent, cli, vmm, inner_initrd, __file__, micro.__file__)),
+                     str(inner_kernel), str(kernel),
+                     *sorted((TREE / "tests/guest/payload").iterdir()))
+
+    def make(target):
+        with tempfile.TemporaryDirectory(prefix="pvt-payload-") as directory:
+            payload = build_payload(pathlib.Path(directory) / "board.elf")
+            unixcat = build_unixcat(pathlib.Path(directory) / "unixcat")
+            micro.build(agent, release, target, MODULES, (cli, vmm),
+                        ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
+                         (payload, "inner/board.elf"), (unixcat, "bin/unixcat")))
+
+    return kernel, cache.make("nested", name, make)
+
+
+class Outer(VM):
+    """The outer guest; sh() runs a script in it."""
+
+    def __init__(self, **keywords):
+        super().__init__(*image(), memory=1536, network=False, **keywords)
+        # KVM in KVM is another story: this one is emulated everywhere.
+        at = self.arguments.index("-accel")
+        self.arguments[at:at + 4] = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.wait_agent()
+        except BaseException:
+            self.__exit__(RuntimeError, None, None)
+            raise
+        return self
+
+    def sh(self, script, timeout=180):
+        with self.line(timeout=timeout) as line:
+            line.sync()
+            return shell.sh(line, script, timeout)

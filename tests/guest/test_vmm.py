@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""pvtools-vmm: our payload on this machine's KVM, and a stock Linux with our agent in it
+on the KVM of a nested guest."""
+
+import atexit
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import nested
+import tap
+import vhostuser
+from qmp import Qmp
+from tap import Skip, check, equal, note
+
+PORT = "org.qemu.guest_agent.0"
+_outer = []
+
+
+def outer():
+    """The nested guest, started once for all tests."""
+    if not _outer:
+        vm = nested.Outer()
+        vm.__enter__()
+        atexit.register(vm.__exit__, None, None, None)
+        _outer.append(vm)
+    return _outer[0]
+
+
+def vmm(*words, timeout=60):
+    return subprocess.run([vhostuser.find_vmm(), *map(str, words)], capture_output=True, text=True,
+                          timeout=timeout, check=False)
+
+
+def test_board_on_this_machine():
+    """No Linux: a KVM without hardware behind it only interprets."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm cannot be opened here")
+    with tempfile.TemporaryDirectory() as name:
+        payload = nested.build_payload(pathlib.Path(name) / "board.elf")
+        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16, "--rng")
+        equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), "the payload")
+        done = vmm("run", "--kernel", payload, "--append", "wrong", "--memory", 16, "--rng")
+        equal((done.returncode, done.stdout), (3, "a\n"), "a check that fails")
+        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16)
+        equal((done.returncode, done.stdout), (3, "ABCd\n"), "without a device")
+
+
+def test_errors_are_said():
+    with tempfile.TemporaryDirectory() as name:
+        text = pathlib.Path(name) / "text"
+        text.write_text("no kernel\n" * 1000)
+        small = pathlib.Path(name) / "small"
+        small.write_bytes(b"x" * 100)
+        for words, status, said in (
+                (["run"], 2, "--kernel is needed"),
+                (["run", "--kernel", text, "--memory", "1"], 2, "from 4 to"),
+                (["run", "--kernel", text, "--disk", "file=/nowhere"], 2, "No such file"),
+                (["run", "--kernel", text, "--disk", f"file={small}"], 2, "at least one sector"),
+                (["run", "--kernel", text, "--disk", f"file={text},colour=red"], 2, "'colour'"),
+                (["device", "blk", "--file", text], 2, "usage"),
+                (["device", "nothing", "--socket", "x"], 2, "usage")):
+            done = vmm(*words)
+            equal(done.returncode, status, f"{words}: {done.stderr}")
+            check(said in done.stderr, f"{words}: {done.stderr}")
+        if os.access("/dev/kvm", os.R_OK | os.W_OK):
+            done = vmm("run", "--kernel", text)
+            equal(done.returncode, 1, done.stderr)
+            check("cannot be booted" in done.stderr, done.stderr)
+
+
+# Starts the inner guest in the background and waits for its agent.
+START = """
+rm -f /run/inner.* /run/vmm.*
+(pvtools-vmm run --kernel /inner/vmlinuz --initrd /inner/initrd --append 'console=ttyS0 panic=-1{append}' \
+  --memory {memory} --port {port}=/run/inner.sock --serial /run/inner.log {options} \
+  2> /run/vmm.err; echo $? > /run/vmm.status) > /dev/null 2>&1 &
+for i in $(seq 600); do
+  pvtools -t 2 ping unix:/run/inner.sock > /dev/null 2>&1 && break
+  [ -e /run/vmm.status ] && break
+  sleep 0.2
+done
+cut -d' ' -f1 /proc/uptime
+pvtools --connect unix:/run/inner.sock ping || {{ tail -n 30 /run/inner.log; cat /run/vmm.*; false; }}
+"""
+WAIT = """
+for i in $(seq 300); do [ -e /run/vmm.status ] && break; sleep 0.1; done
+cat /run/vmm.err; cat /run/vmm.status
+"""
+
+
+def start(vm, options="", memory=256, append=""):
+    return vm.sh(START.format(port=PORT, options=options, memory=memory, append=append), timeout=200)
+
+
+def ask(vm, command, **arguments):
+    """A command for the inner agent, by the outer guest's pvtools."""
+    text = base64.b64encode(json.dumps({"execute": command, "arguments": arguments}).encode()).decode()
+    return json.loads(vm.sh(f"echo {text} | base64 -d > /run/request; "
+                            "pvtools raw unix:/run/inner.sock --json - < /run/request"))
+
+
+def inside(vm, script):
+    """What a shell script in the inner guest prints; it must succeed."""
+    pid = ask(vm, "guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": "merged"})["pid"]
+    while not (status := ask(vm, "guest-exec-status", pid=pid))["exited"]:
+        time.sleep(0.2)
+    text = base64.b64decode(status.get("out-data", "")).decode()
+    equal(status.get("exitcode"), 0, f"{script}: {text}")
+    return text
+
+
+def test_payload_in_the_nested_guest():
+    equal(outer().sh("pvtools-vmm run --kernel /inner/board.elf --append check --memory 16 --rng "
+                     "2>/dev/null"), "ABCDEFGH\n", "the payload")
+
+
+def test_linux_boots_to_its_agent():
+    vm = outer()
+    vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null")
+    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner"))
+    told = vm.sh("pvtools --connect unix:/run/inner.sock info")
+    check("6.1" in told and "Debian" in told, told)
+    note(told)
+    disks = vm.sh("pvtools --connect unix:/run/inner.sock disks")
+    check("vda" in disks and "inner" in disks, disks)
+    stat = vm.sh("pvtools --connect unix:/run/inner.sock raw guest-get-vcpus")
+    equal(stat.count("logical-id"), 2, stat)
+    written, back = inside(vm, """
+        dd if=/dev/urandom of=/tmp/data bs=64k count=64 2>/dev/null; sha256sum < /tmp/data
+        dd if=/tmp/data of=/dev/vda bs=64k seek=32 conv=fsync,notrunc 2>/dev/null
+        echo 3 > /proc/sys/vm/drop_caches
+        dd if=/dev/vda bs=64k skip=32 count=64 2>/dev/null | sha256sum""").replace(" -", "").split()
+    equal(back, written, "read back")
+    equal(vm.sh("dd if=/run/disk bs=64k skip=32 count=64 2>/dev/null | sha256sum").split()[0], written,
+          "the image")
+    equal(inside(vm, "cat /sys/class/misc/hw_random/rng_current; "
+                     "cat /sys/devices/system/clocksource/clocksource0/current_clocksource; "
+                     "dd if=/dev/hwrng bs=512 count=4 iflag=fullblock 2>/dev/null | wc -c").split(),
+          ["virtio_rng.0", "kvm-clock", "2048"], "generator and clock")
+    vm.sh("pvtools --connect unix:/run/inner.sock shutdown")
+    equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
+
+
+def test_control_socket_on_this_machine():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm cannot be opened here")
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        disk = directory / "disk"
+        disk.write_bytes(bytes(1 << 20))
+        payload = nested.build_payload(directory / "board.elf")
+        process = subprocess.Popen(
+            [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16",
+             "--rng", "--paused", "--qmp", directory / "qmp", "--disk", f"file={disk},readonly=on",
+             "--port", f"{PORT}={directory}/agent", "--port", f"other={directory}/other"],
+            stdout=subprocess.PIPE, text=True)
+        try:
+            control_dialogue(directory, disk)
+            equal((process.wait(20), process.stdout.read()), (0, "ABCDEFGH\n"), "the end")
+            check(not (directory / "qmp").exists(), "the socket is still there")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def connect_qmp(path):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return Qmp(path)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def refused(monitor, name, **arguments):
+    try:
+        monitor.command(name, **arguments)
+    except RuntimeError as error:
+        return str(error)
+    raise AssertionError(f"{name} was not refused")
+
+
+def control_dialogue(directory, disk):
+    monitor = connect_qmp(directory / "qmp")
+    second = connect_qmp(directory / "qmp")
+    equal(monitor.command("query-status"), {"status": "paused", "running": False, "singlestep": False},
+          "status")
+    block = monitor.command("query-block")
+    equal([(b["device"], b["inserted"]["file"], b["inserted"]["ro"],
+            b["inserted"]["image"]["virtual-size"]) for b in block],
+          [("drive0", str(disk), True, 1 << 20)], "query-block")
+    ports = monitor.command("qom-list", path="/machine/peripheral")
+    equal([p["type"] for p in ports], ["child<virtserialport>"] * 2, "ports")
+    equal(monitor.command("qom-get", path="/machine/peripheral/port1", property="name"), "other", "name")
+    equal(monitor.command("qom-get", path="/machine/peripheral/port0", property="chardev"), "chardev0",
+          "chardev")
+    equal([c["filename"] for c in monitor.command("query-chardev")],
+          [f"disconnected:unix:{directory}/{file},server=on" for file in ("agent", "other")], "chardevs")
+    check("no property" in refused(monitor, "qom-get", path="/machine/peripheral/port9",
+                                   property="name"), "a port that is not there")
+    check("missing" in refused(monitor, "qom-get", path="/x"), "an argument that is not there")
+    check("not been found" in refused(monitor, "blockdev-add"), "a command nobody has")
+    names = {entry["name"] for entry in monitor.command("query-commands")}
+    check({"stop", "cont", "quit", "system_reset", "system_powerdown"} <= names, names)
+    monitor.sock.sendall(b"garbage\n")
+    check("error" in monitor._read(), "garbage")
+    second.command("cont")
+    for one in (monitor, second):
+        one.wait_event("RESUME")
+        equal(one.wait_event("SHUTDOWN")["data"]["reason"], "guest-shutdown", "the event")
+        one.close()
+
+
+def test_control_socket_ends_and_resets():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm cannot be opened here")
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        payload = nested.build_payload(directory / "board.elf")
+        for command, status, event in (("quit", 0, "SHUTDOWN"), ("system_reset", 3, "RESET")):
+            process = subprocess.Popen([vhostuser.find_vmm(), "run", "--kernel", payload, "--memory",
+                                        "16", "--paused", "--qmp", directory / "qmp"])
+            try:
+                monitor = connect_qmp(directory / "qmp")
+                monitor.command(command)
+                monitor.wait_event(event)
+                equal(process.wait(20), status, command)
+            finally:
+                process.kill()
+                process.wait()
+
+
+def qmp(vm, *commands, seconds=2):
+    """Commands for the inner VMM's control socket: all that it says within the time."""
+    lines = "\n".join(json.dumps({"execute": name}) for name in ("qmp_capabilities", *commands))
+    text = vm.sh(f"unixcat /run/inner.qmp {seconds} <<'END'\n{lines}\nEND\n")
+    return [json.loads(line) for line in text.splitlines() if line]
+
+
+def names_of(messages):
+    return [message["event"] for message in messages if "event" in message]
+
+
+def test_control_of_linux():
+    vm = outer()
+    start(vm, "--qmp /run/inner.qmp")
+    equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
+          "the agent by way of the control socket")
+    said = qmp(vm, "stop", "query-status")
+    equal((names_of(said), said[-1]["return"]["status"]), (["STOP"], "paused"), f"stop: {said}")
+    vm.sh("pvtools -t 2 ping unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
+    equal(names_of(qmp(vm, "cont")), ["RESUME"], "cont")
+    vm.sh("pvtools ping unix:/run/inner.sock")
+    before = inside(vm, "awk '/Ged|ged|GED/ {print $2}' /proc/interrupts").strip()
+    inside(vm, "dd if=/dev/input/event0 of=/tmp/key bs=24 count=1 > /dev/null 2>&1 &")
+    equal(names_of(qmp(vm, "system_powerdown")), ["POWERDOWN"], "the button")
+    after = inside(vm, "awk '/Ged|ged|GED/ {print $2}' /proc/interrupts").strip()
+    note(f"interrupts of the event device: {before}, then {after}")
+    # struct input_event: EV_KEY, KEY_POWER (116), pressed
+    equal(inside(vm, "od -An -tu2 -j16 -N6 /tmp/key").split(), ["1", "116", "1"], "KEY_POWER")
+    ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; echo c > /proc/sysrq-trigger"])
+    said = qmp(vm, seconds=5)
+    check("GUEST_PANICKED" in names_of(said), f"events at a panic: {said}")
+    equal(vm.sh(WAIT), "4\n", "the VMM's end after a panic")
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
