@@ -15,7 +15,16 @@
 
 #include "log.h"
 
-#ifdef __x86_64__
+/* Sanitizers open files and start threads when they report: with them there is no list. */
+#ifdef __has_feature
+#define SANITIZED __has_feature (address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+#if defined(__x86_64__) && !SANITIZED
 #define OUR_ARCH AUDIT_ARCH_X86_64
 #define X32_BIT 0x40000000u
 #endif
