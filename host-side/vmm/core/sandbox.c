@@ -44,10 +44,12 @@ static const unsigned short allowed[] = {
   /* signals and ending */
   SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_tgkill, SYS_getpid, SYS_gettid, SYS_exit,
   SYS_exit_group, SYS_unlink, SYS_getrandom, SYS_rseq, SYS_set_robust_list,
+  /* glibc's malloc, when it counts processors for its arenas */
+  SYS_sched_getaffinity, SYS_sysinfo,
 };
 
 #define N_ALLOWED (sizeof allowed / sizeof allowed[0])
-#define HEAD 5u
+#define HEAD 7u
 
 static unsigned
 build (struct sock_filter *out)
@@ -58,7 +60,11 @@ build (struct sock_filter *out)
     BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
     /* x32 calls have other numbers and the same architecture. */
-    BPF_JUMP (BPF_JMP | BPF_JGE | BPF_K, X32_BIT, N_ALLOWED, 0),
+    BPF_JUMP (BPF_JMP | BPF_JGE | BPF_K, X32_BIT, N_ALLOWED + 2, 0),
+    /* glibc's malloc asks /proc for the overcommit policy when it shrinks an arena,
+     * and does without: no file is opened any more. */
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
   };
   unsigned n = 0;
 

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a process in the sandbox can still do; each try is a child of its own. */
+#include "tap-main.h"
+
+#include "host-side/vmm/core/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED __has_feature (address_sanitizer)
+#else
+#define SANITIZED 0
+#endif
+
+enum { ENTERS = 10 };
+
+/* The status of a child that enters the sandbox and does @something, which returns
+ * its exit code. */
+static int
+in_sandbox (int (*something) (void))
+{
+  int status = 0;
+  pid_t pid = fork ();
+
+  if (pid == 0)
+    {
+      if (sandbox_enter () < 0)
+        _exit (ENTERS);
+      _exit (something ());
+    }
+  assert_true (pid > 0);
+  assert_int_equal (waitpid (pid, &status, 0), pid);
+  return status;
+}
+
+static int
+use_memory (void)
+{
+  void *block = g_malloc (1 << 22);
+
+  g_free (block);
+  return write (STDERR_FILENO, "", 0) == 0 ? 0 : 1;
+}
+
+#if !SANITIZED /* with a sanitizer there is no list */
+static int
+open_file (void)
+{
+  return open ("/etc/hostname", O_RDONLY | O_CLOEXEC) < 0 && errno == EPERM ? 0 : 1;
+}
+
+static int
+make_socket (void)
+{
+  return socket (AF_UNIX, SOCK_STREAM, 0) < 0;
+}
+
+static int
+run_program (void)
+{
+  char *const words[] = { (char *) "true", NULL };
+
+  return execv ("/bin/true", words) < 0;
+}
+
+static int
+call_x32 (void)
+{
+  return syscall (0x40000000 + SYS_getpid) < 0;
+}
+
+static void
+test_what_it_may_not (void **state)
+{
+  assert_int_equal (in_sandbox (open_file), 0);
+  assert_int_equal (WTERMSIG (in_sandbox (make_socket)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (run_program)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (call_x32)), SIGSYS);
+}
+
+#endif
+
+static void
+test_what_it_needs (void **state)
+{
+  assert_int_equal (in_sandbox (use_memory), 0);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_what_it_needs),
+#if !SANITIZED
+    cmocka_unit_test (test_what_it_may_not),
+#endif
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
