@@ -36,7 +36,9 @@ static const unsigned short allowed[] = {
   SYS_sendmsg, SYS_recvmsg, SYS_fdatasync, SYS_fallocate, SYS_lseek,
   /* waiting */
   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll, SYS_ppoll, SYS_futex,
-  SYS_clock_gettime, SYS_clock_nanosleep, SYS_restart_syscall, SYS_sched_yield,
+  SYS_clock_nanosleep, SYS_restart_syscall, SYS_sched_yield,
+  /* time, where the kernel's clock cannot be read without it */
+  SYS_clock_gettime, SYS_gettimeofday, SYS_time,
   /* the machine, and its clients */
   SYS_ioctl, SYS_accept4, SYS_close, SYS_shutdown, SYS_fstat, SYS_newfstatat, SYS_fcntl,
   /* memory: vhost-user maps what its front-end sends */
