@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules that matter, each with a fixture that breaks it."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -131,6 +132,12 @@ def test_programs_compile():
         compile(text(TREE, name), name, "exec")
     for name in ("tests/run", "packaging/quickstart", "protocol/generator/pvt-gen"):
         compile(text(TREE, name), name, "exec")
+
+
+def test_programs_can_be_run():
+    """tests/run calls them as programs."""
+    for path in sorted((TREE / "tests").glob("*/test_*.py")):
+        check(os.access(path, os.X_OK), f"{path.relative_to(TREE)} is not executable")
 
 
 if __name__ == "__main__":
