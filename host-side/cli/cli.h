@@ -71,6 +71,13 @@ char **pvt_cli_words (const GOptionEntry *entries, int argc, char **argv, GError
  * out of, unless it was named otherwise. */
 gboolean pvt_cli_take_guest (PvtCli *cli, char **words, GError **error);
 
+/*
+ * The plain channel of a guest whose extended one turned out not to be one. The
+ * agent may still be busy with the end of that connection, as qemu-ga is: a ping
+ * is tried some times before anything that counts is sent. NULL with @error.
+ */
+PvtClient *pvt_cli_connect_plain (const PvtCli *cli, GError **error);
+
 /* FALSE with a usage error unless @value is 1 to 86400, or 0 for an option that
  * may be absent. */
 gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absent_is_fine,

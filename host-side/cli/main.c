@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* See pvt_cli_connect_plain(). */
+#define PLAIN_TRIES 5
+#define PLAIN_PAUSE_US 100000
+
 G_DEFINE_QUARK (pvt-cli-error-quark, pvt_cli_error)
 
 /* In the order of the help. */
@@ -107,6 +111,30 @@ pvt_cli_take_guest (PvtCli *cli, char **words, GError **error)
   g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
                        "which guest? Name it behind the verb or in $PVT_CONNECT");
   return FALSE;
+}
+
+PvtClient *
+pvt_cli_connect_plain (const PvtCli *cli, GError **error)
+{
+  GError *failure = NULL;
+
+  for (guint i = 0; i < PLAIN_TRIES; i++)
+    {
+      g_autoptr (PvtClient) client = NULL;
+
+      g_clear_error (&failure);
+      client = pvt_client_connect (cli->address, cli->timeout_ms, NULL, &failure);
+      if (client)
+        pvt_client_set_timeout (client, cli->timeout_ms);
+      if (client && pvt_client_guest_ping (client, -1, NULL, &failure))
+        return g_steal_pointer (&client);
+      if (!g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_DISCONNECTED)
+          && !g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED))
+        break;
+      g_usleep (PLAIN_PAUSE_US);
+    }
+  g_propagate_error (error, failure);
+  return NULL;
 }
 
 gboolean

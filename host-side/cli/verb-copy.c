@@ -120,9 +120,7 @@ open_channel (PvtCli *cli, PvtCopy *copy, GError **error)
       return FALSE;
     }
   g_clear_error (&failure);
-  copy->client = pvt_client_connect (cli->address, cli->timeout_ms, NULL, error);
-  if (copy->client)
-    pvt_client_set_timeout (copy->client, cli->timeout_ms);
+  copy->client = pvt_cli_connect_plain (cli, error);
   return copy->client != NULL;
 }
 

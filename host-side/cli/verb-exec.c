@@ -324,10 +324,9 @@ run_polling (PvtCli *cli, const Options *o, GError **error)
                            "channel, port " PVT_EXTENDED_PORT);
       return FALSE;
     }
-  client = pvt_client_connect (cli->address, cli->timeout_ms, NULL, error);
+  client = pvt_cli_connect_plain (cli, error);
   if (client == NULL)
     return FALSE;
-  pvt_client_set_timeout (client, cli->timeout_ms);
   args.input_data = input = o->input ? read_all_input () : NULL;
   started = pvt_client_guest_exec (client, &args, -1, NULL, error);
   return started && await_polling (cli, client, started->pid, error);

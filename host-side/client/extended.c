@@ -22,7 +22,9 @@
  * client is unfinished, and is ended with padding. */
 #define GREET_MS 700
 
-#define MAX_STREAMS 64
+/* How long an agent that speaks the plain dialect is listened to. */
+#define HEAR_OUT_MS 150
+#define HEAR_OUT_READS 64
 
 typedef struct
 {
@@ -443,11 +445,29 @@ negotiate (PvtExtended *extended, int timeout_ms, GError **error)
   return FALSE;
 }
 
+/* An agent of the plain dialect answers the greeting with an error, or with
+ * several. qemu-ga on a unix socket ends when it cannot write one of them: the
+ * connection stays until it has said all. */
+static void
+hear_out (PvtExtended *extended)
+{
+  char chunk[1024];
+
+  for (guint i = 0; i < HEAR_OUT_READS; i++)
+    {
+      struct pollfd pfd = { .fd = extended->fd, .events = POLLIN };
+
+      if (poll (&pfd, 1, HEAR_OUT_MS) <= 0 || read (extended->fd, chunk, sizeof chunk) <= 0)
+        return;
+    }
+}
+
 PvtExtended *
 pvt_extended_open (const char *address, int timeout_ms, GError **error)
 {
   int fd = connect_to (address, timeout_ms, error);
   PvtExtended *extended;
+  GError *failure = NULL;
 
   if (fd < 0)
     {
@@ -463,8 +483,11 @@ pvt_extended_open (const char *address, int timeout_ms, GError **error)
   extended->window = PVT_STREAM_WINDOW;
   extended->streams = g_hash_table_new_full (NULL, NULL, NULL, g_free);
   pvt_packet_parser_init (&extended->parser, TRUE);
-  if (negotiate (extended, timeout_ms, error))
+  if (negotiate (extended, timeout_ms, &failure))
     return extended;
+  if (g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_UNSUPPORTED))
+    hear_out (extended);
+  g_propagate_error (error, failure);
   pvt_extended_close (extended);
   return NULL;
 }

@@ -7,7 +7,7 @@ _pvtools_help() {
 	local lines
 	lines=$(pvtools --help 2>/dev/null | sed -n '/^Verbs:/,/^$/{/^  /p}')
 	if [ $# -eq 0 ]; then
-		sed -E 's/^  ([a-z]+( [a-z]+)*) GUEST.*/\1/' <<<"$lines"
+		sed -E 's/^  ([a-z]+( [a-z]+)*) (GUEST|\[).*/\1/' <<<"$lines"
 	else
 		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[A-Za-z0-9][a-z0-9-]*' | grep '^-'
 	fi

@@ -7,7 +7,7 @@ function __pvtools_help
 end
 
 function __pvtools_verbs
-    __pvtools_help | sed -nE 's/^  ([a-z]+)( [a-z]+)* GUEST.*  +(.*)$/\1\t\3/p;t;s/^  ([a-z]+)( [a-z]+)* GUEST.*/\1/p'
+    __pvtools_help | sed -nE 's/^  ([a-z]+)( [a-z]+)* (GUEST|\[).*  +(.*)$/\1\t\4/p;t;s/^  ([a-z]+)( [a-z]+)* (GUEST|\[).*/\1/p'
 end
 
 # Words behind the program that are no options, nor an option's value.

@@ -352,7 +352,7 @@ def test_stock_qemu_ga_serves_too():
         address = f"unix:{agent.socket}"
         done = subprocess.run([cli.find_cli(), "exec", address, "--", "sh", "-c", "echo hi; exit 6"],
                               capture_output=True, timeout=60, check=False)
-        equal((done.returncode, done.stdout), (6, b"hi\n"), "exec")
+        equal((done.returncode, done.stdout, done.stderr), (6, b"hi\n", b""), "exec")
         with tempfile.TemporaryDirectory() as name:
             cli.expect(0, "cp", address, ":/etc/hostname", f"{name}/h")
             equal(pathlib.Path(f"{name}/h").read_text(), pathlib.Path("/etc/hostname").read_text(), "cp")
@@ -428,7 +428,7 @@ def test_policy_and_record():
     with Extended() as agent:
         execute(agent, "sh", "-c", "exit 3", code=3)
         text = agent.log.read_text()
-        check("extended: exec of sh is process" in text and "pvt-exec ok" in text, text)
+        check("extended: exec of sh is process" in text and "pvt-exec argv=sh,-c,exit 3" in text, text)
 
 
 if __name__ == "__main__":
