@@ -228,6 +228,43 @@ find_tier (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, PvtFreezeTarg
   return tier;
 }
 
+static gboolean
+is_root (const PvtFreezeTarget *target)
+{
+  for (guint i = 0; i < target->mounts->len; i++)
+    if (strcmp (((PvtMount *) target->mounts->pdata[i])->mountpoint, "/") == 0)
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+lies_on_any (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, const PvtFreezeTarget *target)
+{
+  for (guint i = 0; i < all->len; i++)
+    if (all->pdata[i] != target && lies_on (root, mounts, target, all->pdata[i]))
+      return TRUE;
+  return FALSE;
+}
+
+/* The root stands still for the shortest time: it goes with the last, unless it
+ * lies on one of them itself. */
+static void
+put_root_last (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all)
+{
+  PvtFreezeTarget *found = NULL;
+  guint last = 0;
+
+  for (guint i = 0; i < all->len; i++)
+    {
+      PvtFreezeTarget *target = all->pdata[i];
+
+      last = MAX (last, target->tier);
+      found = is_root (target) ? target : found;
+    }
+  if (found && !lies_on_any (root, mounts, all, found))
+    found->tier = last;
+}
+
 /* Last mounted first within a tier: @all is in the order of mounting. */
 static void
 add_tier (GPtrArray *all, guint tier, GPtrArray *order)
@@ -268,6 +305,8 @@ pvt_freeze_plan (const PvtRoot *root, GPtrArray *mounts, char *const *only)
 
       target->tier = find_tier (root, mounts, all, target, MAX_DEPTH);
     }
+  if (stacked)
+    put_root_last (root, mounts, all);
   g_ptr_array_set_free_func (all, NULL); /* they are the order's now */
   for (guint tier = 0; order->len < all->len; tier++)
     add_tier (all, tier, order);
