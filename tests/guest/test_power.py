@@ -71,6 +71,19 @@ def test_suspend_and_wake_up():
         vm.wait_agent()
 
 
+def wait_silent(vm, timeout=120):
+    """Until no agent answers any more."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            with vm.line(timeout=3) as line:
+                line.sync(int(time.monotonic() * 1e6) | 1)
+        except (TimeoutError, EOFError, OSError):
+            return
+        time.sleep(0.5)
+    raise AssertionError("the agent still answers")
+
+
 def test_the_power_button_when_the_agent_is_gone():
     vm = VM(*debian.image(find_agent()))
     vm.arguments += ["-qmp", f"unix:{vm.directory}/second.sock,server=on,wait=off"]
@@ -78,8 +91,9 @@ def test_the_power_button_when_the_agent_is_gone():
         vm.wait_agent()
         with vm.line() as line:
             sh(line, "systemctl is-active systemd-logind || systemctl start systemd-logind")
-            sh(line, "systemd-run --on-active=1 systemctl stop pvtools-agent.service")
-            time.sleep(4)
+            sh(line, "systemd-run --on-active=1 --timer-property=AccuracySec=100ms "
+                     "systemctl stop pvtools-agent.service")
+        wait_silent(vm)
         done = subprocess.run([find_cli(), "shutdown", address(vm), "--timeout", "3"],
                               capture_output=True, text=True, timeout=100, check=False)
         equal(done.returncode, 4, f"without the fallback: {done.stderr}")
