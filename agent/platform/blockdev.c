@@ -315,9 +315,8 @@ by_name (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
-/* Names in sys/class/block/NAME/slaves; NULL-terminated, the caller frees. */
-static char **
-list_slaves (const PvtRoot *root, const char *name)
+char **
+pvt_blockdev_slaves (const PvtRoot *root, const char *name)
 {
   GPtrArray *names = g_ptr_array_new ();
   char path[MAX_PATH];
@@ -343,7 +342,7 @@ static void collect_places (const PvtRoot *root, const char *name, guint depth, 
 static void
 collect_slaves (const PvtRoot *root, const char *name, guint depth, GPtrArray *places)
 {
-  g_auto (GStrv) slaves = list_slaves (root, name);
+  g_auto (GStrv) slaves = pvt_blockdev_slaves (root, name);
 
   for (gsize i = 0; slaves[i]; i++)
     collect_places (root, slaves[i], depth + 1, places);
@@ -489,7 +488,7 @@ add_disk (const PvtRoot *root, int block, const char *name, GPtrArray *devices)
   dir = pvt_open_dir_at (block, name);
   if (dir < 0)
     return;
-  slaves = list_slaves (root, name);
+  slaves = pvt_blockdev_slaves (root, name);
   disk = add_device (devices, name, FALSE);
   for (gsize i = 0; slaves[i]; i++)
     g_ptr_array_add (disk->depends, node_of (slaves[i]));

@@ -52,6 +52,10 @@ gboolean pvt_blockdev_name (const PvtRoot *root, guint major, guint minor, char 
  * device-mapper, md and the like; each disk once. */
 void pvt_blockdev_places (const PvtRoot *root, const char *name, GPtrArray *places);
 
+/* The names of the devices that one is made of, sorted; empty for a plain disk or
+ * a partition. The caller frees with g_strfreev(). */
+char **pvt_blockdev_slaves (const PvtRoot *root, const char *name);
+
 /* An array that frees its PvtDiskPlaces. */
 GPtrArray *pvt_disk_places_new (void);
 

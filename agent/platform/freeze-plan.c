@@ -3,7 +3,6 @@
 
 #include "blockdev.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -146,24 +145,14 @@ disk_of_partition (const PvtRoot *root, const char *device)
 static void
 add_backing_files (const PvtRoot *root, const char *device, guint depth, GPtrArray *files)
 {
-  g_autofree char *slaves = g_strdup_printf ("sys/class/block/%s/slaves", device);
   g_autofree char *disk = disk_of_partition (root, device);
-  int fd;
-  DIR *dir;
+  g_auto (GStrv) slaves = depth > 0 ? pvt_blockdev_slaves (root, device) : NULL;
 
   add_loop_file (root, device, files);
-  if (depth == 0)
-    return;
-  if (disk)
+  if (disk && depth > 0)
     add_backing_files (root, disk, depth - 1, files);
-  fd = pvt_open_dir_at (root->fd, slaves);
-  dir = fd >= 0 ? fdopendir (fd) : NULL;
-  if (dir == NULL)
-    return;
-  for (struct dirent *entry; (entry = readdir (dir)) != NULL;)
-    if (entry->d_name[0] != '.')
-      add_backing_files (root, entry->d_name, depth - 1, files);
-  closedir (dir);
+  for (gsize i = 0; slaves && slaves[i]; i++)
+    add_backing_files (root, slaves[i], depth - 1, files);
 }
 
 /* The devices under a filesystem: one, or all that a btrfs has. */
@@ -198,34 +187,50 @@ backing_files (const PvtRoot *root, const PvtFreezeTarget *target)
   return files;
 }
 
-/* Whether @upper lies in a file on @lower. */
-static gboolean
-lies_on (const PvtRoot *root, GPtrArray *mounts, const PvtFreezeTarget *upper,
-         const PvtFreezeTarget *lower)
+/* The planned filesystems that one lies on, by its files. */
+static GPtrArray *
+find_below (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, const PvtFreezeTarget *upper)
 {
   g_autoptr (GPtrArray) files = backing_files (root, upper);
+  GPtrArray *below = g_ptr_array_new ();
 
   for (guint i = 0; i < files->len; i++)
     {
       const PvtMount *mount = mount_of_path (mounts, files->pdata[i]);
+      PvtFreezeTarget *lower = mount ? find_target (all, mount->major, mount->minor) : NULL;
 
-      if (mount && mount->major == lower->major && mount->minor == lower->minor)
-        return TRUE;
+      if (lower && lower != upper)
+        g_ptr_array_add (below, lower);
     }
-  return FALSE;
+  return below;
 }
 
-/* A filesystem is one tier above the highest that lies on it. */
-static guint
-find_tier (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, PvtFreezeTarget *target,
-           guint depth)
+/* Each goes above what lies on it, until nothing moves any more; a cycle, which
+ * no kernel makes, ends with the rounds. @below: of each of @all. */
+static void
+sort_into_tiers (GPtrArray *all, GPtrArray *below)
 {
-  guint tier = 0;
+  gboolean moved = TRUE;
 
-  for (guint i = 0; depth > 0 && i < all->len; i++)
-    if (all->pdata[i] != target && lies_on (root, mounts, all->pdata[i], target))
-      tier = MAX (tier, 1 + find_tier (root, mounts, all, all->pdata[i], depth - 1));
-  return tier;
+  for (guint round = 0; moved && round < MAX_DEPTH; round++)
+    {
+      moved = FALSE;
+      for (guint i = 0; i < all->len; i++)
+        {
+          guint above = ((PvtFreezeTarget *) all->pdata[i])->tier + 1;
+          GPtrArray *lowers = below->pdata[i];
+
+          for (guint n = 0; n < lowers->len; n++)
+            {
+              PvtFreezeTarget *lower = lowers->pdata[n];
+
+              if (lower->tier >= above)
+                continue;
+              lower->tier = above;
+              moved = TRUE;
+            }
+        }
+    }
 }
 
 static gboolean
@@ -237,19 +242,10 @@ is_root (const PvtFreezeTarget *target)
   return FALSE;
 }
 
-static gboolean
-lies_on_any (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all, const PvtFreezeTarget *target)
-{
-  for (guint i = 0; i < all->len; i++)
-    if (all->pdata[i] != target && lies_on (root, mounts, target, all->pdata[i]))
-      return TRUE;
-  return FALSE;
-}
-
 /* The root stands still for the shortest time: it goes with the last, unless it
  * lies on one of them itself. */
 static void
-put_root_last (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all)
+put_root_last (GPtrArray *all, GPtrArray *below)
 {
   PvtFreezeTarget *found = NULL;
   guint last = 0;
@@ -259,10 +255,24 @@ put_root_last (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all)
       PvtFreezeTarget *target = all->pdata[i];
 
       last = MAX (last, target->tier);
-      found = is_root (target) ? target : found;
+      if (is_root (target) && ((GPtrArray *) below->pdata[i])->len == 0)
+        found = target;
     }
-  if (found && !lies_on_any (root, mounts, all, found))
+  if (found)
     found->tier = last;
+}
+
+/* Looks up once for each filesystem what it lies on. */
+static void
+find_tiers (const PvtRoot *root, GPtrArray *mounts, GPtrArray *all)
+{
+  g_autoptr (GPtrArray) below
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
+
+  for (guint i = 0; i < all->len; i++)
+    g_ptr_array_add (below, find_below (root, mounts, all, all->pdata[i]));
+  sort_into_tiers (all, below);
+  put_root_last (all, below);
 }
 
 /* Last mounted first within a tier: @all is in the order of mounting. */
@@ -293,20 +303,12 @@ pvt_freeze_plan (const PvtRoot *root, GPtrArray *mounts, char *const *only)
 {
   g_autoptr (GPtrArray) all = find_superblocks (mounts);
   GPtrArray *order = g_ptr_array_new_with_free_func (free_target);
-  gboolean stacked;
 
   for (guint i = all->len; only && i-- > 0;)
     if (!is_listed (all->pdata[i], only))
       g_ptr_array_remove_index (all, i);
-  stacked = has_loops (all);
-  for (guint i = 0; stacked && i < all->len; i++)
-    {
-      PvtFreezeTarget *target = all->pdata[i];
-
-      target->tier = find_tier (root, mounts, all, target, MAX_DEPTH);
-    }
-  if (stacked)
-    put_root_last (root, mounts, all);
+  if (has_loops (all))
+    find_tiers (root, mounts, all);
   g_ptr_array_set_free_func (all, NULL); /* they are the order's now */
   for (guint tier = 0; order->len < all->len; tier++)
     add_tier (all, tier, order);

@@ -4,7 +4,6 @@
 #include "blockdev.h"
 #include "bounds.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -100,35 +99,6 @@ pvt_stack_name (const PvtRoot *root, const char *node, char *name, gsize size, G
          || fail (error, "%s: the kernel does not know the device", node);
 }
 
-static int
-by_name (gconstpointer a, gconstpointer b)
-{
-  return strcmp (*(char *const *) a, *(char *const *) b);
-}
-
-/* Directory entries of sys/class/block/NAME/slaves. */
-static char **
-list_slaves (const PvtRoot *root, const char *name)
-{
-  GPtrArray *names = g_ptr_array_new ();
-  char path[MAX_PATH];
-  struct dirent *entry;
-  DIR *stream;
-  int fd;
-
-  g_snprintf (path, sizeof path, "sys/class/block/%s/slaves", name);
-  fd = pvt_open_dir_at (root->fd, path);
-  stream = fd < 0 ? NULL : fdopendir (fd);
-  while (stream && names->len < PVT_MAX_BLOCK_DEVICES && (entry = readdir (stream)))
-    if (entry->d_name[0] != '.')
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  if (stream)
-    closedir (stream);
-  g_ptr_array_sort (names, by_name);
-  g_ptr_array_add (names, NULL);
-  return (char **)g_ptr_array_free (names, FALSE);
-}
-
 /* .../vda/vda1: a partition's directory lies in its disk's. */
 static gboolean
 look_at_partition (const PvtRoot *root, const char *name, PvtStackDevice *device, GError **error)
@@ -184,7 +154,7 @@ look_at_mapping (const PvtRoot *root, const char *name, PvtStackDevice *device, 
   device->kind = PVT_STACK_LV;
   g_free (device->node);
   device->node = g_strconcat ("/dev/mapper/", label, NULL);
-  device->below = list_slaves (root, name);
+  device->below = pvt_blockdev_slaves (root, name);
   /* Volumes inside of volumes are mirrors, pools, snapshots: each grows its own way. */
   for (gsize i = 0; device->below[i]; i++)
     if (strlen (uuid) != LVM_UUID_LENGTH || has (root, device->below[i], "dm"))
