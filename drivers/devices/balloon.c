@@ -45,16 +45,6 @@ virtio_balloon_start (struct virtio_balloon *balloon, struct virtio_transport *t
   return error;
 }
 
-static void
-drain (struct virtio_queue *queue)
-{
-  void *token;
-
-  while (virtio_queue_drain (queue, &token))
-    ;
-  virtio_queue_free (queue);
-}
-
 int
 virtio_balloon_stop (struct virtio_balloon *balloon)
 {
@@ -66,8 +56,8 @@ virtio_balloon_stop (struct virtio_balloon *balloon)
   error = virtio_device_reset (&balloon->dev);
   if (error)
     return error;
-  drain (&balloon->inflate);
-  drain (&balloon->deflate);
+  virtio_queue_drain_and_free (&balloon->inflate);
+  virtio_queue_drain_and_free (&balloon->deflate);
   if (balloon->pfns)
     hal->ops->free (hal->ctx, balloon->pfns, VIRTIO_BALLOON_BATCH * sizeof *balloon->pfns);
   memset (balloon, 0, sizeof *balloon);

@@ -136,16 +136,6 @@ virtio_net_start (struct virtio_net *net, struct virtio_transport *transport,
   return 0;
 }
 
-static void
-drain (struct virtio_queue *queue)
-{
-  void *token;
-
-  while (virtio_queue_drain (queue, &token))
-    ;
-  virtio_queue_free (queue);
-}
-
 int
 virtio_net_stop (struct virtio_net *net)
 {
@@ -157,9 +147,9 @@ virtio_net_stop (struct virtio_net *net)
   error = virtio_device_reset (&net->dev);
   if (error)
     return error;
-  drain (&net->rx);
-  drain (&net->tx);
-  drain (&net->ctrl);
+  virtio_queue_drain_and_free (&net->rx);
+  virtio_queue_drain_and_free (&net->tx);
+  virtio_queue_drain_and_free (&net->ctrl);
   if (net->rx_buffers)
     hal->ops->free (hal->ctx, net->rx_buffers, net->n_rx * sizeof *net->rx_buffers);
   if (net->tx_buffers)

@@ -402,3 +402,13 @@ virtio_queue_drain (struct virtio_queue *queue, void **token)
       }
   return false;
 }
+
+void
+virtio_queue_drain_and_free (struct virtio_queue *queue)
+{
+  void *token;
+
+  while (virtio_queue_drain (queue, &token))
+    ;
+  virtio_queue_free (queue);
+}

@@ -158,6 +158,9 @@ void virtio_queue_disarm (struct virtio_queue *queue);
 /** After a reset: gives the buffers in flight back, one a call; false at the end. */
 bool virtio_queue_drain (struct virtio_queue *queue, void **token);
 
+/** The same for whoever knows its buffers without their tokens, and the end of the queue. */
+void virtio_queue_drain_and_free (struct virtio_queue *queue);
+
 /** The wrapping test of 2.7.10: did going from @old to @now step over @event? */
 static inline bool
 virtio_need_event (uint16_t event, uint16_t now, uint16_t old)
