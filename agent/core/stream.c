@@ -238,6 +238,7 @@ output_readable (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
   Output *output = data;
   PvtStream *stream = output->stream;
   gssize n = read (fd, chunk, MIN (sizeof chunk, output->credit));
+  gboolean goes_on;
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
     return G_SOURCE_CONTINUE;
@@ -249,21 +250,14 @@ output_readable (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
       return G_SOURCE_REMOVE;
     }
   output->credit -= (guint64) n;
-  /* Whoever is over by this packet has dropped the source by itself. */
+  /* Whoever ends the stream on hearing this has dropped the source by itself. */
   pvt_stream_ref (stream);
-  if (output->credit == 0 || !stream->ops->has_room (stream->user_data))
-    {
-      output->source = 0;
-      stream->ops->send (PVT_PACKET_DATA, output->number, chunk, (gsize) n, stream->user_data);
-      if (stream->ops)
-        watch_output (output);
-      pvt_stream_unref (stream);
-      return G_SOURCE_REMOVE;
-    }
   stream->ops->send (PVT_PACKET_DATA, output->number, chunk, (gsize) n, stream->user_data);
-  n = output->source != 0;
+  if (stream->ops)
+    watch_output (output);
+  goes_on = output->source != 0;
   pvt_stream_unref (stream);
-  return n ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  return goes_on ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 void
