@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon.h"
 
+#include "agent/platform/root.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,16 +10,6 @@
 #include <unistd.h>
 
 #define DEFAULT_PIDFILE "/run/pvtools-agent.pid"
-
-static gboolean
-fail (GError **error, const char *what, const char *path)
-{
-  int saved = errno;
-
-  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
-               what, path, g_strerror (saved));
-  return FALSE;
-}
 
 static gboolean
 write_pidfile (const char *path, GError **error)
@@ -28,9 +20,9 @@ write_pidfile (const char *path, GError **error)
 
   /* The lock lives as long as the process; the descriptor is left open for it. */
   if (fd < 0 || lockf (fd, F_TLOCK, 0) < 0)
-    return fail (error, "lock the pid file", path);
+    return pvt_errno_fail (error, "lock the pid file", path);
   if (ftruncate (fd, 0) < 0 || write (fd, text, (gsize) len) != len)
-    return fail (error, "write the pid file", path);
+    return pvt_errno_fail (error, "write the pid file", path);
   return TRUE;
 }
 
@@ -41,15 +33,15 @@ go_to_background (GError **error)
   int null;
 
   if (pid < 0)
-    return fail (error, "fork", "the daemon");
+    return pvt_errno_fail (error, "fork", "the daemon");
   if (pid > 0)
     _exit (EXIT_SUCCESS);
   umask (0077);
   if (setsid () < 0 || chdir ("/") < 0)
-    return fail (error, "leave", "the session");
+    return pvt_errno_fail (error, "leave", "the session");
   null = open ("/dev/null", O_RDWR | O_CLOEXEC);
   if (null < 0)
-    return fail (error, "open", "/dev/null");
+    return pvt_errno_fail (error, "open", "/dev/null");
   for (int fd = 0; fd < 3; fd++)
     dup2 (null, fd);
   close (null);
@@ -66,7 +58,7 @@ gboolean
 pvt_daemon_start (const PvtConfig *config, GError **error)
 {
   if (g_mkdir_with_parents (config->statedir, 0755) < 0)
-    return fail (error, "make the state directory", config->statedir);
+    return pvt_errno_fail (error, "make the state directory", config->statedir);
   if (config->daemon && !go_to_background (error))
     return FALSE;
   return pidfile (config) == NULL || write_pidfile (pidfile (config), error);

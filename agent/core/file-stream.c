@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "file-stream.h"
 
+#include "agent/platform/root.h"
 #include "protocol/codec/encode.h"
 #include "protocol/codec/sum64.h"
 #include "pvt-tables.h"
@@ -29,16 +30,6 @@ typedef struct
   guint64 bytes;
   char *error;
 } Transfer;
-
-static gboolean
-fail (GError **error, const char *what, const char *path)
-{
-  int saved = errno;
-
-  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
-               what, path, g_strerror (saved));
-  return FALSE;
-}
 
 static void
 note_error (Transfer *transfer, const char *what)
@@ -157,7 +148,7 @@ start (PvtStream *stream, int file, const char *path, char *partial, const PvtFi
     {
       close (file);
       g_free (partial);
-      return fail (error, "make a pipe for", path);
+      return pvt_errno_fail (error, "make a pipe for", path);
     }
   fcntl (ends[0], F_SETPIPE_SZ, PIPE_SIZE);
   transfer = g_new0 (Transfer, 1);
@@ -187,7 +178,7 @@ pvt_file_stream_read (PvtStream *stream, const char *path, guint64 offset, struc
   int fd = open (path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
   if (fd < 0)
-    return fail (error, "open", path);
+    return pvt_errno_fail (error, "open", path);
   if (fstat (fd, st) < 0 || !S_ISREG (st->st_mode))
     {
       close (fd);
@@ -231,7 +222,7 @@ pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget 
     }
   fd = open (partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
   if (fd < 0)
-    return fail (error, "write beside", path);
+    return pvt_errno_fail (error, "write beside", path);
   if (fstat (fd, &st) < 0 || (guint64) st.st_size < target->offset)
     {
       close (fd);
@@ -243,7 +234,7 @@ pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget 
   if (ftruncate (fd, (off_t) target->offset) < 0 || lseek (fd, (off_t) target->offset, SEEK_SET) < 0)
     {
       close (fd);
-      return fail (error, "write beside", path);
+      return pvt_errno_fail (error, "write beside", path);
     }
   return start (stream, fd, path, g_steal_pointer (&partial), target, error);
 }
@@ -258,6 +249,6 @@ pvt_file_stream_partial (const char *path, guint64 *bytes, GError **error)
   if (lstat (partial, &st) == 0)
     *bytes = S_ISREG (st.st_mode) ? (guint64) st.st_size : 0;
   else if (errno != ENOENT)
-    return fail (error, "look beside", path);
+    return pvt_errno_fail (error, "look beside", path);
   return TRUE;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "directory.h"
 
+#include "root.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,16 +12,6 @@
 #include <unistd.h>
 
 #define MAX_ENTRIES 100000
-
-static gboolean
-fail (GError **error, const char *what, const char *path)
-{
-  int saved = errno;
-
-  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
-               what, path, g_strerror (saved));
-  return FALSE;
-}
 
 static void
 free_file (gpointer data)
@@ -92,7 +84,7 @@ pvt_directory_list (const char *path, GError **error)
 
   if (stat (path, &st) < 0)
     {
-      fail (error, "look at", path);
+      pvt_errno_fail (error, "look at", path);
       return NULL;
     }
   if (!S_ISDIR (st.st_mode))
@@ -103,7 +95,7 @@ pvt_directory_list (const char *path, GError **error)
   dir = opendir (path);
   if (dir == NULL)
     {
-      fail (error, "list", path);
+      pvt_errno_fail (error, "list", path);
       return NULL;
     }
   ok = read_entries (dir, path, files, error);
@@ -117,10 +109,10 @@ pvt_directory_make (const char *path, mode_t mode, uid_t uid, gid_t gid, GError 
   struct stat st;
 
   if (mkdir (path, mode) < 0 && (errno != EEXIST || stat (path, &st) < 0 || !S_ISDIR (st.st_mode)))
-    return fail (error, "make the directory", path);
+    return pvt_errno_fail (error, "make the directory", path);
   if ((uid != (uid_t) -1 || gid != (gid_t) -1) && chown (path, uid, gid) < 0)
-    return fail (error, "change the owner of", path);
-  return chmod (path, mode) == 0 || fail (error, "change the mode of", path);
+    return pvt_errno_fail (error, "change the owner of", path);
+  return chmod (path, mode) == 0 || pvt_errno_fail (error, "change the mode of", path);
 }
 
 gboolean
@@ -130,5 +122,5 @@ pvt_directory_link (const char *path, const char *target, GError **error)
 
   if (lstat (path, &st) == 0 && S_ISLNK (st.st_mode))
     unlink (path);
-  return symlink (target, path) == 0 || fail (error, "make the link", path);
+  return symlink (target, path) == 0 || pvt_errno_fail (error, "make the link", path);
 }

@@ -180,3 +180,13 @@ pvt_write_at (int dirfd, const char *path, const char *text)
   close (fd);
   return failed;
 }
+
+gboolean
+pvt_errno_fail (GError **error, const char *what, const char *path)
+{
+  int saved = errno;
+
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
+               what, path, g_strerror (saved));
+  return FALSE;
+}

@@ -41,5 +41,9 @@ int pvt_open_dir_at (int dirfd, const char *path);
 
 gboolean pvt_root_exists (const PvtRoot *root, const char *path);
 
+/* "cannot WHAT PATH: " and errno's text, as G_FILE_ERROR; FALSE, to return it at
+ * once. */
+gboolean pvt_errno_fail (GError **error, const char *what, const char *path);
+
 /* Writes a short text to a file that exists; -errno on failure. */
 int pvt_write_at (int dirfd, const char *path, const char *text);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ssh-keys.h"
 
+#include "root.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -24,16 +26,6 @@ typedef struct
   gid_t gid;
 } Home;
 
-static gboolean
-fail (GError **error, const char *what, const char *path)
-{
-  int saved = errno;
-
-  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (saved), "cannot %s %s: %s",
-               what, path, g_strerror (saved));
-  return FALSE;
-}
-
 /* These two calls count for the calling thread alone, unlike seteuid(). */
 static void
 touch_files_as (uid_t uid, gid_t gid)
@@ -55,9 +47,9 @@ static gboolean
 open_ssh_dir (Home *home, int home_fd, gboolean create, GError **error)
 {
   if (create && mkdirat (home_fd, ".ssh", 0700) < 0 && errno != EEXIST)
-    return fail (error, "make", home->path);
+    return pvt_errno_fail (error, "make", home->path);
   home->dir = openat (home_fd, ".ssh", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return home->dir >= 0 || (errno == ENOENT && !create) || fail (error, "open", home->path);
+  return home->dir >= 0 || (errno == ENOENT && !create) || pvt_errno_fail (error, "open", home->path);
 }
 
 static gboolean
@@ -80,7 +72,7 @@ enter (Home *home, const char *user, gboolean create, GError **error)
   touch_files_as (home->uid, home->gid);
   home_fd = open (entry.pw_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (home_fd < 0)
-    return fail (error, "open", entry.pw_dir);
+    return pvt_errno_fail (error, "open", entry.pw_dir);
   ok = open_ssh_dir (home, home_fd, create, error);
   close (home_fd);
   return ok;
@@ -99,14 +91,14 @@ read_file (const Home *home, GError **error)
     return g_strdup ("");
   if (fd < 0)
     {
-      fail (error, "open " FILE_NAME " in", home->path);
+      pvt_errno_fail (error, "open " FILE_NAME " in", home->path);
       return NULL;
     }
   text = g_malloc (MAX_FILE + 1);
   while (len <= MAX_FILE && (n = read (fd, text + len, MAX_FILE + 1 - len)) > 0)
     len += (gsize) n;
   if (n < 0)
-    fail (error, "read " FILE_NAME " in", home->path);
+    pvt_errno_fail (error, "read " FILE_NAME " in", home->path);
   close (fd);
   if (n < 0)
     return NULL;
@@ -189,13 +181,13 @@ write_new (const Home *home, const char *text, GError **error)
   unlinkat (home->dir, NEW_NAME, 0);
   fd = openat (home->dir, NEW_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
-    return fail (error, "write in", home->path);
+    return pvt_errno_fail (error, "write in", home->path);
   ok = write (fd, text, len) == (gssize) len && fsync (fd) == 0;
   if (!ok)
-    fail (error, "write in", home->path);
+    pvt_errno_fail (error, "write in", home->path);
   close (fd);
   if (ok && renameat (home->dir, NEW_NAME, home->dir, FILE_NAME) < 0)
-    ok = fail (error, "replace " FILE_NAME " in", home->path);
+    ok = pvt_errno_fail (error, "replace " FILE_NAME " in", home->path);
   if (!ok)
     unlinkat (home->dir, NEW_NAME, 0);
   return ok;
