@@ -46,11 +46,11 @@ def run_one(number, name, function):
 
 
 def main(module, only=()):
-    """Runs the module's tests; those whose name contains a word of @only, if any."""
+    """Runs the module's tests; those whose name contains a word of @only or is its =word, if any."""
     tests = [(name[5:], function) for name, function in module.items()
              if name.startswith("test_") and callable(function)]
     if only:
-        tests = [(name, function) for name, function in tests if any(word in name for word in only)]
+        tests = [(name, function) for name, function in tests if any(word in name if word[0] != "=" else word[1:] == name for word in only)]
     print(f"1..{len(tests)}", flush=True)
     results = [run_one(number, name, function) for number, (name, function) in enumerate(tests, 1)]
     sys.exit(0 if all(results) else 1)
