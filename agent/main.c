@@ -30,7 +30,7 @@ run (const PvtConfig *config, GError **error)
   gboolean ok;
 
   if (!pvt_log_init (config->logfile, config->verbose, error)
-      || !pvt_daemon_start (config, error))
+      || !pvt_daemon_start (config, error) || !pvt_freezer_prepare (config, error))
     return FALSE;
   ok = pvt_server_run (config, error);
   pvt_daemon_stop (config);

@@ -19,6 +19,7 @@ typedef struct
   GArray *fds; /* int, one a filesystem of the guardian's */
   gint64 deadline;
   GSource *watch; /* of the guardian */
+  int hurry_fd; /* of rcu_expedited while it may be switched; -1 */
   int lock_fd;    /* held as long as something may be frozen; -1 */
 } PvtFreezer;
 

@@ -4,6 +4,7 @@
 #include "agent/core/gate.h"
 #include "agent/core/log.h"
 #include "agent/platform/freeze-plan.h"
+#include "agent/platform/rcu.h"
 
 #include <errno.h>
 #include <glib-unix.h>
@@ -184,13 +185,11 @@ deadline_ms (const PvtFreeze *freeze)
 static gboolean
 start_guardian (PvtFreeze *freeze, GError **error)
 {
-  char *const argv[] = { (char *) "pvtools-agent", (char *) "--after-freeze", (char *) "-t",
-                         pvt_freezer.config->statedir, NULL };
-  PvtGuardianAftermath aftermath = { argv, pvt_freezer.lock_fd };
   guint ms = deadline_ms (freeze);
   gint64 deadline = ms ? pvt_boottime () + ms * NS_PER_MS : 0;
-  PvtGuardian *guardian = pvt_guardian_start ((const int *) (gpointer) pvt_freezer.fds->data,
-                                              pvt_freezer.fds->len, deadline, &aftermath, error);
+  PvtGuardianCharge charge = { (const int *) (gpointer) pvt_freezer.fds->data, pvt_freezer.fds->len,
+                               pvt_freezer.lock_fd, pvt_freezer.hurry_fd, deadline };
+  PvtGuardian *guardian = pvt_guardian_start (&charge, error);
 
   g_mutex_lock (&pvt_freezer.lock);
   pvt_freezer.guardian = guardian;
@@ -356,15 +355,25 @@ begin_lease (const PvtFreeze *freeze)
 static gboolean
 try_freeze (PvtFreeze *freeze, GError **error)
 {
+  gboolean ok;
+
   if (!open_filesystems (freeze, error))
     return FALSE;
   note_mountpoints (freeze);
+  pvt_freezer.hurry_fd = pvt_freezer.fds->len ? pvt_rcu_open (pvt_freezer.root, "0") : -1;
+  if (!start_guardian (freeze, error))
+    return FALSE;
+  /* While the guardian makes itself ready. */
   pvt_freezer.record.frozen = TRUE;
+  pvt_freezer.record.hurried = pvt_freezer.hurry_fd >= 0;
   pvt_freezer_save ();
-  if (!start_guardian (freeze, error) || !run_freeze_hooks (freeze, error))
+  if (!pvt_guardian_await (pvt_freezer.guardian, error) || !run_freeze_hooks (freeze, error))
     return FALSE;
   pvt_log_hold ();
-  if (!freeze_filesystems (freeze, error))
+  pvt_guardian_hurry (pvt_freezer.guardian, TRUE);
+  ok = freeze_filesystems (freeze, error);
+  pvt_guardian_hurry (pvt_freezer.guardian, FALSE);
+  if (!ok)
     return FALSE;
   freeze->frozen_at = pvt_freezer.record.frozen_at = pvt_boottime ();
   if (freeze->n_frozen == 0)

@@ -57,6 +57,9 @@ typedef struct
   gboolean untold;       /* an automatic end was not told to anybody yet */
 } PvtFreezerState;
 
+/* Main thread, before there are others: the guardian, see there. */
+gboolean pvt_freezer_prepare (const PvtConfig *config, GError **error);
+
 /* Main loop, once, at the start: also undoes what an agent that was killed
  * together with its guardian left frozen. @config must stay. */
 void pvt_freezer_init (const PvtConfig *config, const PvtRoot *root);

@@ -2,8 +2,9 @@
 /*
  * The guardian: a forked helper that ends a freeze when nobody else does.
  *
- * It is started before the first filesystem is frozen, with a descriptor of
- * each. It thaws them when the deadline has passed (CLOCK_BOOTTIME, so that
+ * It is forked when the agent starts, while that is small, and sleeps: a freeze
+ * waits for no fork, and one can be had when memory is short. Before the first
+ * filesystem is frozen it is handed a descriptor of each. It thaws them when the deadline has passed (CLOCK_BOOTTIME, so that
  * neither a step of the clock nor a suspend prolongs a freeze), when the agent
  * has died, and on SIGTERM. Its memory is locked and it writes nothing, so that
  * it needs nothing of a filesystem that is frozen.
@@ -32,23 +33,43 @@ typedef enum
   PVT_FREEZE_END_ASKED_BY_SIGNAL, /* SIGTERM to the guardian */
 } PvtFreezeEnd;
 
-/* What the guardian becomes once it has thawed for a dead agent. */
-typedef struct
-{
-  char *const *argv; /* of the agent's own program; it runs the thaw hooks */
-  int lock_fd;       /* stays open until that has ended */
-} PvtGuardianAftermath;
-
 /* Now, on the clock of deadlines: ns. */
 gint64 pvt_boottime (void);
 
 /*
- * Starts a guardian of the @n open filesystems @fds, which stay the caller's.
- * @deadline: pvt_boottime() at which it thaws; 0: never. NULL with @error when
- * it could not be started.
+ * Main thread, once, before there are others: forks the helper. @argv: what it
+ * runs, of the agent's own program, once it has thawed for a dead agent; the lock
+ * of pvt_guardian_start() stays open until that has ended.
  */
-PvtGuardian *pvt_guardian_start (const int *fds, guint n, gint64 deadline,
-                                 const PvtGuardianAftermath *aftermath, GError **error);
+gboolean pvt_guardian_prepare (char *const *argv, GError **error);
+
+/* At the agent's end, after pvt_guardian_release(). */
+void pvt_guardian_dismiss (void);
+
+/* What it is handed. The descriptors stay the caller's, too, and open until
+ * pvt_guardian_release(). */
+typedef struct
+{
+  const int *fds; /* of the filesystems */
+  guint n;
+  int lock_fd;
+  int hurry_fd;    /* see pvt_guardian_hurry(); -1: none */
+  gint64 deadline; /* pvt_boottime() at which it thaws; 0: never */
+} PvtGuardianCharge;
+
+/* NULL with @error when there is no guardian to be had. */
+PvtGuardian *pvt_guardian_start (const PvtGuardianCharge *charge, GError **error);
+
+/*
+ * Switches /sys/kernel/rcu_expedited on or off, when there is a descriptor of it.
+ * A superblock is frozen in three steps, each of which waits for a grace period of
+ * RCU; expedited, these take a millisecond instead of twenty. Should the agent die
+ * meanwhile, its guardian switches it off.
+ */
+void pvt_guardian_hurry (PvtGuardian *guardian, gboolean on);
+
+/* Waits until the deadline is armed: nothing may be frozen before. */
+gboolean pvt_guardian_await (PvtGuardian *guardian, GError **error);
 
 /*
  * Freezes filesystem @index. 0, or -errno of FIFREEZE; -ECANCELED when the
@@ -72,5 +93,5 @@ void pvt_guardian_abort (PvtGuardian *guardian);
 /* What ended it, and when (pvt_boottime()); END_GUARDIAN_DIED when it was killed. */
 PvtFreezeEnd pvt_guardian_end (PvtGuardian *guardian, gint64 *when);
 
-/* Tells it that all is done, waits for its end and frees. */
-void pvt_guardian_free (PvtGuardian *guardian);
+/* The freeze is over: it closes what it was handed. */
+void pvt_guardian_release (PvtGuardian *guardian);

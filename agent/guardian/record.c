@@ -49,15 +49,23 @@ file_name (const char *statedir)
   return g_build_filename (statedir, "freeze", NULL);
 }
 
-/* A record of another boot speaks of mounts that are no more. */
-static char *
-boot_id (void)
+static gpointer
+read_boot_id (gpointer data G_GNUC_UNUSED)
 {
   char *text = NULL;
 
   if (!g_file_get_contents ("/proc/sys/kernel/random/boot_id", &text, NULL, NULL))
     return g_strdup ("none");
   return g_strstrip (text);
+}
+
+/* A record of another boot speaks of mounts that are no more. */
+static const char *
+boot_id (void)
+{
+  static GOnce once = G_ONCE_INIT;
+
+  return g_once (&once, read_boot_id, NULL);
 }
 
 static void
@@ -77,7 +85,8 @@ void
 pvt_record_load (const char *statedir, PvtFreezeRecord *record)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autofree char *path = file_name (statedir), *boot = boot_id (), *its_boot = NULL;
+  g_autofree char *path = file_name (statedir), *its_boot = NULL;
+  const char *boot = boot_id ();
   int end;
 
   pvt_record_init (record);
@@ -90,6 +99,7 @@ pvt_record_load (const char *statedir, PvtFreezeRecord *record)
   end = g_key_file_get_integer (file, GROUP, "end", NULL);
   record->end = end < 0 || end >= (int) G_N_ELEMENTS (end_texts) ? PVT_FREEZE_END_NONE : (PvtFreezeEnd) end;
   record->frozen = g_key_file_get_boolean (file, GROUP, "frozen", NULL);
+  record->hurried = g_key_file_get_boolean (file, GROUP, "hurried", NULL);
   record->untold = g_key_file_get_boolean (file, GROUP, "untold", NULL);
   record->started = g_key_file_get_int64 (file, GROUP, "started", NULL);
   record->frozen_at = g_key_file_get_int64 (file, GROUP, "frozen-at", NULL);
@@ -129,13 +139,14 @@ gboolean
 pvt_record_save (const char *statedir, const PvtFreezeRecord *record, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  g_autofree char *path = file_name (statedir), *boot = boot_id (), *text = NULL;
+  g_autofree char *path = file_name (statedir), *text = NULL;
   gsize len;
 
-  g_key_file_set_string (file, GROUP, "boot", boot);
+  g_key_file_set_string (file, GROUP, "boot", boot_id ());
   g_key_file_set_uint64 (file, GROUP, "generation", record->generation);
   g_key_file_set_integer (file, GROUP, "end", (int) record->end);
   g_key_file_set_boolean (file, GROUP, "frozen", record->frozen);
+  g_key_file_set_boolean (file, GROUP, "hurried", record->hurried);
   g_key_file_set_boolean (file, GROUP, "untold", record->untold);
   g_key_file_set_int64 (file, GROUP, "started", record->started);
   g_key_file_set_int64 (file, GROUP, "frozen-at", record->frozen_at);

@@ -12,6 +12,7 @@ typedef struct
 {
   guint64 generation; /* 0: there was none */
   gboolean frozen;
+  gboolean hurried; /* rcu_expedited may have been switched on */
   PvtFreezeEnd end;
   gboolean untold;    /* the end was automatic and nobody was told yet */
   gint64 started, frozen_at, thawed_at; /* pvt_boottime() */

@@ -4,6 +4,7 @@
 
 #include "agent/core/gate.h"
 #include "agent/core/log.h"
+#include "agent/platform/rcu.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,19 @@ thaw_orphans (PvtFreezeRecord *record)
     }
 }
 
+/* And so is what it had switched on for its duration. */
+static void
+stop_hurrying (const PvtFreezeRecord *record)
+{
+  int fd = record->hurried ? pvt_rcu_open (pvt_freezer.root, "1") : -1;
+
+  if (fd >= 0)
+    {
+      (void) !pwrite (fd, "0", 1, 0);
+      close (fd);
+    }
+}
+
 /* TRUE once nothing of an earlier agent's freeze is left. */
 static gboolean
 recover (void)
@@ -46,6 +60,7 @@ recover (void)
   if (pvt_freezer.record.frozen)
     {
       thaw_orphans (&pvt_freezer.record);
+      stop_hurrying (&pvt_freezer.record);
       pvt_freezer.phase = PVT_FREEZER_THAWING;
       pvt_freezer_wind_up (PVT_FREEZE_END_GUARDIAN_DIED, pvt_boottime (), TRUE);
     }
@@ -63,6 +78,15 @@ recover_again (gpointer data G_GNUC_UNUSED)
   pvt_gate_open ();
   pvt_freezer_set_phase (PVT_FREEZER_THAWED);
   return G_SOURCE_REMOVE;
+}
+
+gboolean
+pvt_freezer_prepare (const PvtConfig *config, GError **error)
+{
+  char *const argv[] = { (char *) "pvtools-agent", (char *) "--after-freeze", (char *) "-t",
+                         config->statedir, NULL };
+
+  return pvt_guardian_prepare (argv, error);
 }
 
 void
@@ -109,6 +133,7 @@ pvt_freezer_finish (void)
     }
   if (pvt_freezer.config)
     pvt_record_clear (&pvt_freezer.record);
+  pvt_guardian_dismiss ();
 }
 
 gboolean

@@ -9,7 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-PvtFreezer pvt_freezer = { .lock_fd = -1 };
+PvtFreezer pvt_freezer = { .lock_fd = -1, .hurry_fd = -1 };
 
 PvtHooksConfig
 pvt_freezer_hooks (const PvtConfig *config)
@@ -50,6 +50,9 @@ release_descriptors (void)
   for (guint i = 0; pvt_freezer.fds && i < pvt_freezer.fds->len; i++)
     close (g_array_index (pvt_freezer.fds, int, i));
   g_clear_pointer (&pvt_freezer.fds, g_array_unref);
+  if (pvt_freezer.hurry_fd >= 0)
+    close (pvt_freezer.hurry_fd);
+  pvt_freezer.hurry_fd = -1;
 }
 
 static void
@@ -101,7 +104,7 @@ pvt_freezer_wind_up (PvtFreezeEnd end, gint64 when, gboolean untold)
   guardian = g_steal_pointer (&pvt_freezer.guardian);
   pvt_freezer.deadline = 0;
   g_mutex_unlock (&pvt_freezer.lock);
-  pvt_guardian_free (guardian);
+  pvt_guardian_release (guardian);
   release_descriptors ();
   pvt_log_release ();
   failed = pvt_hooks_thaw (&hooks, pvt_freezer.record.generation, pvt_freezer.record.hooks);
