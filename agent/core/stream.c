@@ -314,11 +314,7 @@ feed (PvtStream *stream)
       stream->in_done += (gsize) n;
     }
   open_window (stream, stream->in_done - before);
-  if (stream->in_done == stream->in_buf.len)
-    {
-      stream->in_done = 0;
-      pvt_buf_empty (&stream->in_buf, CHUNK);
-    }
+  pvt_buf_settle (&stream->in_buf, &stream->in_done, CHUNK);
   return TRUE;
 }
 

@@ -45,9 +45,17 @@ pvt_root_free (PvtRoot *root)
   g_free (root);
 }
 
+/* An attribute of sysfs comes whole with one read(2) (the kernel's
+ * Documentation/filesystems/sysfs.rst): no second one that finds its end. */
+static gboolean
+comes_whole (const char *path)
+{
+  return strncmp (path, "sys/", 4) == 0;
+}
+
 /* Reads to the end or until the buffer is full. */
 static gssize
-read_fd (int fd, char *buf, gsize size)
+read_fd (int fd, char *buf, gsize size, gboolean whole)
 {
   gsize done = 0;
 
@@ -62,6 +70,8 @@ read_fd (int fd, char *buf, gsize size)
       if (n == 0)
         break;
       done += (gsize) n;
+      if (whole)
+        break;
     }
   return (gssize) done;
 }
@@ -75,7 +85,7 @@ read_whole (int dirfd, const char *path, char *buf, gsize size)
 
   if (fd < 0)
     return -errno;
-  n = read_fd (fd, buf, size);
+  n = read_fd (fd, buf, size, comes_whole (path));
   close (fd);
   if (n == (gssize) size)
     return -EFBIG;

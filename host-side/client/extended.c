@@ -80,7 +80,7 @@ pvt_extended_wants_write (const PvtExtended *extended)
 }
 
 static gboolean
-flush (PvtExtended *extended)
+write_out (PvtExtended *extended)
 {
   while (pvt_extended_wants_write (extended))
     {
@@ -93,9 +93,16 @@ flush (PvtExtended *extended)
         return errno == EAGAIN;
       extended->out_done += (gsize) n;
     }
-  extended->out_done = 0;
-  pvt_buf_empty (&extended->out, READ_SIZE);
   return TRUE;
+}
+
+static gboolean
+flush (PvtExtended *extended)
+{
+  gboolean ok = write_out (extended);
+
+  pvt_buf_settle (&extended->out, &extended->out_done, READ_SIZE);
+  return ok;
 }
 
 /* ---- packets ---- */

@@ -37,3 +37,15 @@ pvt_buf_empty (PvtBuf *buf, gsize resting)
   if (buf->cap > resting)
     pvt_buf_clear (buf);
 }
+
+void
+pvt_buf_settle (PvtBuf *buf, gsize *done, gsize resting)
+{
+  if (*done == buf->len)
+    pvt_buf_empty (buf, resting);
+  else if (*done >= buf->len - *done)
+    pvt_buf_consume (buf, *done);
+  else
+    return;
+  *done = 0;
+}

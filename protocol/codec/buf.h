@@ -27,6 +27,14 @@ void pvt_buf_consume (PvtBuf *buf, gsize n);
 /* Drops all bytes, and the memory too when it is larger than @resting. */
 void pvt_buf_empty (PvtBuf *buf, gsize resting);
 
+/*
+ * For who takes from the front and counts in *@done: drops what is taken once that is
+ * the greater half, so that a buffer that never runs empty stays as small as what
+ * waits in it, at the price of moving each byte once at most. When all is taken, as
+ * pvt_buf_empty().
+ */
+void pvt_buf_settle (PvtBuf *buf, gsize *done, gsize resting);
+
 static inline char *
 pvt_buf_reserve (PvtBuf *buf, gsize more)
 {

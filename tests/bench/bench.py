@@ -6,12 +6,14 @@
            [--peer /usr/sbin/qemu-ga] [--rounds N] [--json FILE] [--callgrind]
            [--guest]
 
-For every query command both have: p50 and p99 of the answer time over a unix
+The binaries are copied first, so that no other process of either shares their
+pages. For every query command both have: p50 and p99 of the answer time over a unix
 socket, rounds of both alternating so that a noisy machine is noisy for both,
 client and agent on one processor so that the time it takes to wake another,
-which is the machine's and not the agent's, is not in it;
+which is the machine's and not the agent's, is not in it; beside it the same without
+what an echo that does nothing takes on the same socket (tests/bench/echo.c);
 instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
-and after a 48 MB guest-file-read. With --guest also the answer times of both in
+and after a 48 MB guest-file-read, all processes of an agent together. With --guest also the answer times of both in
 micro guests side by side, over virtio-serial. Prints tables; ratios below 1 are
 ours.
 """
@@ -31,6 +33,10 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / name) for name in ("guest", "support")]
+
+import footprint
 
 QUERIES = ["guest-ping", "guest-sync", "guest-info", "guest-get-time", "guest-get-host-name",
            "guest-get-osinfo", "guest-get-timezone", "guest-get-users",
@@ -83,6 +89,23 @@ class InGuest(Asking):
         self.socket = str(vm.agent_socket)
 
 
+class Echo(Asking):
+    """The socket and the scheduler alone."""
+
+    def __init__(self, binary, directory):
+        self.socket = str(directory / "echo.sock")
+        self.process = subprocess.Popen([binary, self.socket], preexec_fn=pin)
+        deadline = time.monotonic() + 60
+        while not pathlib.Path(self.socket).exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the echo did not start")
+            time.sleep(0.05)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
 class Agent(Asking):
     """An agent of either kind on a unix socket of its own."""
 
@@ -107,11 +130,7 @@ class Agent(Asking):
             return False
 
     def memory(self):
-        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        field = dict(re.findall(r"^(\w+):\s+(\d+) kB", text, re.M))
-        return {"rss": int(field["Rss"]), "pss": int(field["Pss"]),
-                "private": int(field["Private_Clean"]) + int(field["Private_Dirty"]),
-                "dirty": int(field["Private_Dirty"])}
+        return footprint.of_processes(footprint.family(self.process.pid))
 
     def wakeups(self):
         total = 0
@@ -207,8 +226,6 @@ def read_big(agent, directory):
 
 def in_guests(options, binaries):
     """Answer times over virtio-serial, both guests running at once."""
-    tree = pathlib.Path(__file__).resolve().parents[1]
-    sys.path[:0] = [str(tree / "guest"), str(tree / "support")]
     import micro
     from vm import VM
 
@@ -231,17 +248,25 @@ def guest_table(result):
     return "\n".join(lines)
 
 
+def without_echo(row, ours, peer):
+    """The ratio of what each agent adds to an echo's time."""
+    floor = row["echo"][0]
+    if row[peer][0] <= floor:
+        return "-"
+    return f"{max(row[ours][0] - floor, 0) / (row[peer][0] - floor):.2f}"
+
+
 def table(result):
     peer, ours = result["agents"]
-    lines = [f"| command | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | "
-             f"instructions {peer} | {ours} | ratio |", "|---|---:|---:|---:|---:|---:|---:|"]
+    lines = [f"| command | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | without the socket | "
+             f"instructions {peer} | {ours} | ratio |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
     for name, row in result["latency"].items():
         counts = result["instructions"].get(name)
         last = (f"{counts[peer]:,.0f} | {counts[ours]:,.0f} | {counts[ours] / counts[peer]:.2f}"
                 if counts else "- | - | -")
         lines.append(f"| {name} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
                      f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | "
-                     f"{row[ours][0] / row[peer][0]:.2f} | {last} |")
+                     f"{row[ours][0] / row[peer][0]:.2f} | {without_echo(row, ours, peer)} | {last} |")
     lines += ["", f"| | {peer} | {ours} | ratio |", "|---|---:|---:|---:|"]
     for label, values in result["figures"].items():
         ratio = f"{values[ours] / values[peer]:.2f}" if values[peer] else "-"
@@ -252,7 +277,10 @@ def table(result):
 def figures(options, agents, directory):
     rest = {key: agent.memory() for key, agent in agents.items()}
     out = {"idle wake-ups in %d s" % options.idle: idle_wakeups(agents, options.idle)}
-    latency = latencies(options, agents, common_commands(agents))
+    commands = common_commands(agents)
+    echo = Echo(options.load.with_name("echo"), directory)
+    latency = latencies(options, {**agents, "echo": echo}, commands)
+    echo.stop()
     out["pipelined guest-ping / s"] = pipelined(options, agents)
     for agent in agents.values():
         read_big(agent, directory)
@@ -268,7 +296,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agent", required=True)
-    parser.add_argument("--load", required=True)
+    parser.add_argument("--load", required=True, type=pathlib.Path)
     parser.add_argument("--peer", default="/usr/sbin/qemu-ga")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=int, default=500, help="requests a round")
@@ -279,7 +307,8 @@ def main():
     options = parser.parse_args()
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-bench-"))
     os.sync()  # pages of a binary that was just linked count as dirty until written
-    binaries = {"qemu-ga": options.peer, "pvtools": options.agent}
+    binaries = {"qemu-ga": shutil.copy(options.peer, directory / "peer"),
+                "pvtools": shutil.copy(options.agent, directory / "ours")}
     agents = {}
     try:
         agents = {key: Agent(binary, directory) for key, binary in binaries.items()}

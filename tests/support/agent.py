@@ -24,6 +24,13 @@ def find_agent():
     raise FileNotFoundError("no pvtools-agent: set PVT_AGENT or run tests/run once")
 
 
+def name_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 class Agent:
     """A running agent; a context manager."""
 
@@ -68,7 +75,17 @@ class Agent:
         return int(re.search(r"^VmHWM:\s+(\d+) kB", text, re.M).group(1))
 
     def children(self):
-        """Process numbers of what the agent has started, whichever thread did."""
+        """Process numbers of what the agent has started, whichever thread did; the
+        guardian of freezes, which is always there, is not among them."""
+        return [pid for pid in self.processes() if name_of(pid) != "pvt-guardian"]
+
+    def guardian(self):
+        for pid in self.processes():
+            if name_of(pid) == "pvt-guardian":
+                return pid
+        raise AssertionError("no guardian")
+
+    def processes(self):
         found = []
         for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
             try:

@@ -29,6 +29,30 @@ decode (const PvtType *type, PvtDecodeMode mode, const char *text, char **why)
 }
 
 static void
+a_buffer_that_never_runs_empty_stays_small (void **state G_GNUC_UNUSED)
+{
+  PvtBuf buf = { 0 };
+  gsize done = 0;
+  guint8 written = 0, taken = 0;
+
+  for (guint round = 0; round < 10000; round++)
+    {
+      for (guint i = 0; i < 100; i++)
+        pvt_buf_append_c (&buf, (char) written++);
+      /* Ten bytes are always left. */
+      for (guint i = round ? 100 : 90; i > 0; i--)
+        assert_int_equal ((guint8) buf.data[done++], taken++);
+      pvt_buf_settle (&buf, &done, 64);
+      assert_int_equal (buf.len - done, 10);
+      assert_true (buf.cap <= 1024);
+    }
+  done = buf.len;
+  pvt_buf_settle (&buf, &done, 0);
+  assert_int_equal (done, 0);
+  assert_null (buf.data);
+}
+
+static void
 expect_error (const PvtType *type, const char *text, const char *wanted)
 {
   g_autofree char *why = NULL;
@@ -297,6 +321,7 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (a_buffer_that_never_runs_empty_stays_small),
     cmocka_unit_test (errors_name_the_path),
     cmocka_unit_test (integers_at_their_limits),
     cmocka_unit_test (ranges_of_the_schema),
