@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finding devices: PCI by configuration mechanism 1, virtio-mmio by the command
+/* Finding devices: PCI by configuration mechanism 1 or ECAM, virtio-mmio by the command
  * line as Linux's virtio_mmio.device=SIZE@ADDRESS:IRQ. */
 #include "guest.h"
 
@@ -13,10 +13,21 @@
 static struct virtio_pci pcis[MAX_DEVICES];
 static struct virtio_mmio mmios[MAX_DEVICES];
 
+static uint64_t ecam; /* or 0 */
+
+/* PCI Express 3.0, 7.2.2: 4 KiB a function. */
+static uint64_t
+ecam_address (void *ctx, uint32_t offset)
+{
+  return ecam + ((uint64_t) ((uintptr_t) ctx & 0xffff00) << 4) + offset;
+}
+
 /* The context is the address of the function. */
 static uint32_t
 config_read (void *ctx, uint32_t offset, unsigned width)
 {
+  if (ecam)
+    return guest_hal.ops->read (guest_hal.ctx, ecam_address (ctx, offset), width);
   guest_out (CONFIG_ADDRESS, 4, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
   return guest_in ((uint16_t) (CONFIG_DATA + (offset & 3)), width);
 }
@@ -24,6 +35,11 @@ config_read (void *ctx, uint32_t offset, unsigned width)
 static void
 config_write (void *ctx, uint32_t offset, unsigned width, uint32_t value)
 {
+  if (ecam)
+    {
+      guest_hal.ops->write (guest_hal.ctx, ecam_address (ctx, offset), width, value);
+      return;
+    }
   guest_out (CONFIG_ADDRESS, 4, (uint32_t) (uintptr_t) ctx | (offset & 0xfcu));
   guest_out ((uint16_t) (CONFIG_DATA + (offset & 3)), width, value);
 }
@@ -75,12 +91,13 @@ scan_slot (unsigned bus, unsigned slot, unsigned *last_bus, struct virtio_transp
 }
 
 unsigned
-find_pci (struct virtio_transport *found[], unsigned room)
+find_pci (struct virtio_transport *found[], unsigned room, uint64_t ecam_base)
 {
   unsigned last_bus = 0, n = 0;
 
+  ecam = ecam_base;
   guest_out (CONFIG_ADDRESS, 4, 0x80000000u);
-  if (guest_in (CONFIG_ADDRESS, 4) != 0x80000000u) /* no such mechanism */
+  if (!ecam && guest_in (CONFIG_ADDRESS, 4) != 0x80000000u) /* no such mechanism */
     return 0;
   for (unsigned bus = 0; bus <= last_bus; bus++)
     for (unsigned slot = 0; slot < 32; slot++)

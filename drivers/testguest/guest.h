@@ -68,6 +68,10 @@ struct start_info
   uint64_t rsdp_paddr;
 };
 
+/* The address of bus 0's configuration space (PCI Express, ECAM) by the ACPI tables;
+ * 0 when they have none. */
+uint64_t guest_ecam (const struct start_info *info);
+
 /* Runs everything and ends the machine. */
 void guest_main (const struct start_info *info);
 
@@ -84,7 +88,8 @@ const char *guest_option (const char *key);
 uint64_t guest_number (const char *text, const char **end);
 
 /* Devices found, in order; how many. */
-unsigned find_pci (struct virtio_transport *found[], unsigned room);
+/* PCI by the ports, or by ECAM at the address when it is not 0. */
+unsigned find_pci (struct virtio_transport *found[], unsigned room, uint64_t ecam);
 unsigned find_mmio (struct virtio_transport *found[], unsigned room);
 
 void test_blk (struct virtio_transport *transport, const struct virtio_options *options);

@@ -201,6 +201,21 @@ run_bus (struct virtio_transport *const devices[], unsigned n, const char *bus)
       run_variant (devices, n, bus, &variants[i]);
 }
 
+/* Option config=ecam: PCI's configuration space by memory. */
+static uint64_t
+config_space (const struct start_info *info)
+{
+  const char *way = guest_option ("config=");
+  uint64_t ecam;
+
+  if (!way || memcmp (way, "ecam", 4) != 0)
+    return 0;
+  ecam = guest_ecam (info);
+  check_prefix ("machine");
+  check (ecam != 0, "tells where PCI Express has its configuration space");
+  return ecam;
+}
+
 void
 guest_main (const struct start_info *info)
 {
@@ -210,7 +225,7 @@ guest_main (const struct start_info *info)
   if (info->magic == START_MAGIC && info->cmdline_paddr)
     cmdline = (const char *) (uintptr_t) info->cmdline_paddr;
   print ("# command line: %s\n", cmdline);
-  run_bus (pci, find_pci (pci, MAX_DEVICES), "pci");
+  run_bus (pci, find_pci (pci, MAX_DEVICES, config_space (info)), "pci");
   run_bus (mmio, find_mmio (mmio, MAX_DEVICES), "mmio");
   guest_exit (check_end ());
 }

@@ -221,6 +221,13 @@ static const struct virtio_hal_ops hal_ops = {
 
 struct virtio_hal guest_hal = { .ops = &hal_ops };
 
+/* Nobody has started this machine: it has no tables. */
+uint64_t
+guest_ecam (const struct start_info *info)
+{
+  return 0;
+}
+
 /* There was no firmware: sizes each memory BAR and gives it an address. */
 void
 guest_pci_assign (const struct virtio_pci_config *config)
