@@ -32,7 +32,8 @@ struct run
   unsigned vcpus;
   struct options ports;
   unsigned n_devices;
-  struct vdev *devices[MACHINE_DEVICES_MAX];
+  struct machine_slot slots[MACHINE_DEVICES_MAX];
+  enum machine_transport transport; /* of what comes next */
   int serial_fd;
   const char *control_path; /* or NULL */
   bool paused, no_sandbox;
@@ -46,9 +47,11 @@ static const char help_text[] =
   "  --append TEXT        its command line\n"
   "  --memory MIB         256 when not given\n"
   "  --cpus N             1 when not given\n"
-  "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
-  "  --rng                a random number generator\n"
+  "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N][,transport=T]\n"
+  "  --rng[=OPTIONS]      a random number generator; [source=PATH][,transport=T]\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
+  "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
+  "                       default, or 'mmio'\n"
   "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
   "  --no-sandbox         all system calls stay allowed\n"
   "  --paused             waits for 'cont' on the control socket\n"
@@ -61,9 +64,23 @@ static const char help_text[] =
   "something fails.\n";
 
 static int
-add_device (struct run *run, const char *kind, char *text)
+take_transport (const char *text, enum machine_transport *transport)
 {
-  struct options options = { 0 };
+  if (text == NULL)
+    return 0;
+  if (strcmp (text, "pci") != 0 && strcmp (text, "mmio") != 0)
+    {
+      vmm_log ("transport=%s: 'pci' or 'mmio' is needed", text);
+      return -EINVAL;
+    }
+  *transport = strcmp (text, "pci") == 0 ? MACHINE_PCI : MACHINE_MMIO;
+  return 0;
+}
+
+static int
+add_device (struct run *run, const struct vdev_kind *kind, struct options *options)
+{
+  struct machine_slot *slot = &run->slots[run->n_devices];
   int ret;
 
   if (run->n_devices == MACHINE_DEVICES_MAX)
@@ -71,12 +88,22 @@ add_device (struct run *run, const char *kind, char *text)
       vmm_log ("at most %u devices", MACHINE_DEVICES_MAX);
       return -ENOSPC;
     }
-  ret = text ? options_parse (&options, text) : 0;
+  slot->transport = run->transport;
+  ret = take_transport (options_take (options, "transport"), &slot->transport);
   if (ret == 0)
-    ret = vdev_kind_find (kind)->create (&options, &run->devices[run->n_devices]);
+    ret = kind->create (options, &slot->dev);
   if (ret == 0)
     run->n_devices++;
   return ret;
+}
+
+static int
+parse_device (struct run *run, const char *kind, char *text)
+{
+  struct options options = { 0 };
+  int ret = text ? options_parse (&options, text) : 0;
+
+  return ret < 0 ? ret : add_device (run, vdev_kind_find (kind), &options);
 }
 
 static int
@@ -124,11 +151,13 @@ take (struct run *run, int option, char *text)
       run->vcpus = ret == 0 ? (unsigned) value : 0;
       return ret;
     case 'd':
-      return add_device (run, "blk", text);
+      return parse_device (run, "blk", text);
     case 'r':
-      return add_device (run, "rng", NULL);
+      return parse_device (run, "rng", text);
     case 'p':
       return options_parse (&run->ports, text);
+    case 't':
+      return take_transport (text, &run->transport);
     case 'q':
       run->control_path = text;
       return 0;
@@ -152,9 +181,10 @@ parse (int argc, char **argv, struct run *run)
     { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
     { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
     { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
-    { "rng", no_argument, NULL, 'r' },          { "port", required_argument, NULL, 'p' },
+    { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
     { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
     { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
+    { "transport", required_argument, NULL, 't' },
     { NULL, 0, NULL, 0 },
   };
   int option, ret = 0;
@@ -168,12 +198,7 @@ parse (int argc, char **argv, struct run *run)
       ret = -EINVAL;
     }
   if (ret == 0 && run->ports.n > 0)
-    {
-      if (run->n_devices == MACHINE_DEVICES_MAX)
-        return -ENOSPC;
-      ret = console_create (&run->ports, &run->devices[run->n_devices]);
-      run->n_devices += ret == 0;
-    }
+    ret = add_device (run, vdev_kind_find ("console"), &run->ports);
   return ret;
 }
 
@@ -298,11 +323,11 @@ command_run (int argc, char **argv)
   if (parse (argc, argv, &run) < 0)
     {
       while (run.n_devices > 0)
-        vdev_free (run.devices[--run.n_devices]);
+        vdev_free (run.slots[--run.n_devices].dev);
       return 2;
     }
   signal_fd = block_signals ();
-  if (machine_new (&machine, run.memory, run.vcpus, run.devices, run.n_devices, run.serial_fd) < 0)
+  if (machine_new (&machine, run.memory, run.vcpus, run.slots, run.n_devices, run.serial_fd) < 0)
     return 1;
   end = run_machine (&run, machine, signal_fd);
   machine_free (machine);

@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from qmp import Qmp
 from tap import Skip, check, equal, note
 
 PORT = "org.qemu.guest_agent.0"
+SLOT = "--rng=transport=mmio"  # the payload knows virtio-mmio
 _outer = []
 
 
@@ -46,9 +48,9 @@ def test_board_on_this_machine():
         raise Skip("/dev/kvm cannot be opened here")
     with tempfile.TemporaryDirectory() as name:
         payload = nested.build_payload(pathlib.Path(name) / "board.elf")
-        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16, "--rng")
+        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16, SLOT)
         equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), "the payload")
-        done = vmm("run", "--kernel", payload, "--append", "wrong", "--memory", 16, "--rng")
+        done = vmm("run", "--kernel", payload, "--append", "wrong", "--memory", 16, SLOT)
         equal((done.returncode, done.stdout), (3, "a\n"), "a check that fails")
         done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16)
         equal((done.returncode, done.stdout), (3, "ABCd\n"), "without a device")
@@ -66,6 +68,8 @@ def test_errors_are_said():
                 (["run", "--kernel", text, "--disk", "file=/nowhere"], 2, "No such file"),
                 (["run", "--kernel", text, "--disk", f"file={small}"], 2, "at least one sector"),
                 (["run", "--kernel", text, "--disk", f"file={text},colour=red"], 2, "'colour'"),
+                (["run", "--kernel", text, "--transport", "usb"], 2, "'pci' or 'mmio'"),
+                (["run", "--kernel", text, "--rng=transport=usb"], 2, "'pci' or 'mmio'"),
                 (["device", "blk", "--file", text], 2, "usage"),
                 (["device", "nothing", "--socket", "x"], 2, "usage")):
             done = vmm(*words)
@@ -119,8 +123,8 @@ def inside(vm, script):
 
 
 def test_payload_in_the_nested_guest():
-    equal(outer().sh("pvtools-vmm run --kernel /inner/board.elf --append check --memory 16 --rng "
-                     "2>/dev/null"), "ABCDEFGH\n", "the payload")
+    equal(outer().sh("pvtools-vmm run --kernel /inner/board.elf --append check --memory 16 "
+                     f"{SLOT} 2>/dev/null"), "ABCDEFGH\n", "the payload")
 
 
 def test_linux_boots_to_its_agent():
@@ -146,8 +150,36 @@ def test_linux_boots_to_its_agent():
                      "cat /sys/devices/system/clocksource/clocksource0/current_clocksource; "
                      "dd if=/dev/hwrng bs=512 count=4 iflag=fullblock 2>/dev/null | wc -c").split(),
           ["virtio_rng.0", "kvm-clock", "2048"], "generator and clock")
+    pci_of_linux(vm)
     vm.sh("pvtools shutdown unix:/run/inner.sock")
     equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
+
+
+# Each line of /proc/interrupts: a number a CPU, the chip, what it is of.
+VECTORS = r"^ *\d+:((?: +\d+)+) +PCI-MSI\S* +\S+ +(virtio\d+-\S+)"
+
+
+def pci_of_linux(vm):
+    """Three functions of our vendor, a vector each for every queue and the configuration."""
+    text = inside(vm, "cat /proc/interrupts")
+    vectors = [(re.sub(r"^virtio\d+-", "", name), sum(map(int, counts.split())))
+               for counts, name in re.findall(VECTORS, text, re.M)]
+    note(f"vectors: {vectors}")
+    names = sorted(name for name, _ in vectors)
+    # Input and output: of the console's own port, of ours; input: of the generator.
+    equal(names, ["config"] * 3 + ["control-i"] + ["input"] * 3 + ["output"] * 2 + ["req.0"], text)
+    for queue in ("input", "req.0", "control-i"):
+        check(any(count > 0 for name, count in vectors if name == queue), f"no interrupt of {queue}: {text}")
+    places = inside(vm, "cd /sys/bus/pci/devices; for d in *; do echo $d $(cat $d/vendor $d/device); done")
+    equal([line.split()[1:] for line in places.splitlines()],
+          [["0x1b36", "0x0008"], ["0x1af4", "0x1044"], ["0x1af4", "0x1042"], ["0x1af4", "0x1043"]],
+          places)
+    said = inside(vm, "dmesg | grep -iE 'pci|ecam|mmconfig' | grep -v 'Kernel command'")
+    check("ECAM" in said or "MMCONFIG" in said, said)
+    check("root bus resource" in said, said)
+    note(said)
+    for line in said.splitlines():
+        check("can't" not in line and "no space" not in line and "failed to assign" not in line, line)
 
 
 def test_control_socket_on_this_machine():
@@ -160,7 +192,7 @@ def test_control_socket_on_this_machine():
         payload = nested.build_payload(directory / "board.elf")
         process = subprocess.Popen(
             [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16",
-             "--rng", "--paused", "--qmp", directory / "qmp", "--disk", f"file={disk},readonly=on",
+             SLOT, "--paused", "--qmp", directory / "qmp", "--disk", f"file={disk},readonly=on",
              "--port", f"{PORT}={directory}/agent", "--port", f"other={directory}/other"],
             stdout=subprocess.PIPE, text=True)
         try:
@@ -254,7 +286,7 @@ def names_of(messages):
 
 def test_control_of_linux():
     vm = outer()
-    start(vm, "--qmp /run/inner.qmp")
+    start(vm, "--qmp /run/inner.qmp --transport mmio")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
     said = qmp(vm, "stop", "query-status")

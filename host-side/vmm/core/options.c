@@ -46,6 +46,22 @@ options_get (const struct options *options, const char *key, const char *otherwi
   return otherwise;
 }
 
+const char *
+options_take (struct options *options, const char *key)
+{
+  const char *value = options_get (options, key, NULL);
+  unsigned kept = 0;
+
+  for (unsigned i = 0; i < options->n; i++)
+    if (strcmp (options->key[i], key) != 0)
+      {
+        options->key[kept] = options->key[i];
+        options->value[kept++] = options->value[i];
+      }
+  options->n = kept;
+  return value;
+}
+
 int
 options_get_bool (const struct options *options, const char *key, bool *value)
 {

@@ -21,6 +21,8 @@ int options_parse (struct options *options, char *text);
 
 /* The value of @key, or @otherwise. */
 const char *options_get (const struct options *options, const char *key, const char *otherwise);
+/* The value of @key, which is taken out; NULL when it is not there. */
+const char *options_take (struct options *options, const char *key);
 /* "on" or "off"; -EINVAL, and a message, for something else. */
 int options_get_bool (const struct options *options, const char *key, bool *value);
 /* A number between @min and @max; -EINVAL, and a message, for something else. */

@@ -2,7 +2,6 @@
 #include "acpi.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "aml.h"
@@ -104,111 +103,13 @@ put (struct layout *layout, void *table, size_t len)
   return at;
 }
 
-static void
-describe_serial (struct aml *aml)
-{
-  uint8_t crs[32];
-  size_t len = aml_res_ports (crs, PORT_SERIAL, 8);
-
-  len += aml_res_interrupt (crs + len, GSI_SERIAL);
-  aml_device (aml, "COM1");
-  aml_name (aml, "_HID");
-  aml_eisa_id (aml, "PNP0501");
-  aml_name (aml, "_UID");
-  aml_integer (aml, 1);
-  aml_crs (aml, crs, len);
-  aml_end (aml);
-}
-
-/* What Linux' pvpanic-mmio looks for. */
-static void
-describe_pvpanic (struct aml *aml)
-{
-  uint8_t crs[16];
-  size_t len = aml_res_ports (crs, PORT_PVPANIC, 1);
-
-  aml_device (aml, "PEVT");
-  aml_name (aml, "_HID");
-  aml_string (aml, "QEMU0001");
-  aml_name (aml, "_STA");
-  aml_integer (aml, 0xf);
-  aml_crs (aml, crs, len);
-  aml_end (aml);
-}
-
-static void
-describe_virtio (struct aml *aml, unsigned slot)
-{
-  uint8_t crs[32];
-  size_t len = aml_res_memory (crs, MAP_VIRTIO_MMIO + slot * MAP_VIRTIO_MMIO_STEP,
-                               MAP_VIRTIO_MMIO_STEP);
-  char name[5];
-
-  len += aml_res_interrupt (crs + len, GSI_VIRTIO + slot);
-  snprintf (name, sizeof name, "VR%02X", slot & 0xff);
-  aml_device (aml, name);
-  aml_name (aml, "_HID");
-  aml_string (aml, "LNRO0005"); /* what Linux' virtio_mmio looks for */
-  aml_name (aml, "_UID");
-  aml_integer (aml, slot);
-  aml_name (aml, "_CCA");
-  aml_integer (aml, 1);
-  aml_crs (aml, crs, len);
-  aml_end (aml);
-}
-
-/* The button, and the Generic Event Device (5.6.9) whose interrupt means: look
- * into the events port. Bit 0 there is the button. */
-static void
-describe_power_button (struct aml *aml)
-{
-  static const uint8_t region[] = { 0x5b, 0x80, 'E', 'V', 'T', 'R', 0x01,
-                                    0x0b, PORT_EVENTS & 0xff, PORT_EVENTS >> 8, 0x01 };
-  static const uint8_t field[] = { 0x5b, 0x81, 0x0b, 'E', 'V', 'T', 'R', 0x01,
-                                   'E', 'V', 'T', 'S', 0x08 };
-  static const uint8_t store_local0[] = { 0x70, 'E', 'V', 'T', 'S', 0x60 };
-  static const uint8_t and_local0_1[] = { 0x7b, 0x60, 0x01, 0x00 };
-  static const uint8_t notify[] = { 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80 };
-  uint8_t crs[16];
-  size_t len = aml_res_interrupt (crs, GSI_EVENTS);
-
-  aml_device (aml, "PWRB");
-  aml_name (aml, "_HID");
-  aml_eisa_id (aml, "PNP0C0C");
-  aml_name (aml, "_UID");
-  aml_integer (aml, 0);
-  aml_end (aml);
-  aml_device (aml, "GED_");
-  aml_name (aml, "_HID");
-  aml_string (aml, "ACPI0013");
-  aml_name (aml, "_UID");
-  aml_integer (aml, 0);
-  aml_crs (aml, crs, len);
-  aml_bytes (aml, region, sizeof region);
-  aml_bytes (aml, field, sizeof field);
-  aml_method (aml, "_EVT", 1);
-  aml_bytes (aml, store_local0, sizeof store_local0);
-  aml_if (aml);
-  aml_bytes (aml, and_local0_1, sizeof and_local0_1);
-  aml_bytes (aml, notify, sizeof notify);
-  aml_end (aml);
-  aml_end (aml);
-  aml_end (aml);
-}
-
 static uint64_t
-put_dsdt (struct layout *layout, unsigned n_virtio)
+put_dsdt (struct layout *layout, const struct acpi_board *board)
 {
   uint8_t data[8192];
   struct aml aml = { .data = data, .size = sizeof data, .len = sizeof (struct header) };
 
-  aml_scope (&aml, "_SB_");
-  describe_serial (&aml);
-  describe_power_button (&aml);
-  describe_pvpanic (&aml);
-  for (unsigned slot = 0; slot < n_virtio; slot++)
-    describe_virtio (&aml, slot);
-  aml_end (&aml);
+  acpi_describe_devices (&aml, board);
   aml_name (&aml, "_S5_");
   aml_package (&aml, 4);
   aml_integer (&aml, 5);
@@ -264,6 +165,22 @@ put_madt (struct layout *layout)
   return put (layout, data, out.len);
 }
 
+/* PCI Firmware Specification 3.0, 4.1.2: where configuration space is, of bus 0. */
+static uint64_t
+put_mcfg (struct layout *layout)
+{
+  uint8_t data[sizeof (struct header) + 8 + 16];
+  struct aml out = { .data = data, .size = sizeof data, .len = sizeof (struct header) };
+
+  aml_u64 (&out, 0);
+  aml_u64 (&out, MAP_ECAM);
+  aml_u16 (&out, 0); /* segment */
+  aml_u16 (&out, 0); /* first bus and last */
+  aml_u32 (&out, 0);
+  set_header ((struct header *) data, "MCFG", 1, out.len);
+  return put (layout, data, out.len);
+}
+
 static uint64_t
 put_xsdt (struct layout *layout, const uint64_t *tables, unsigned n)
 {
@@ -292,14 +209,14 @@ write_rsdp (struct vm *vm, uint64_t xsdt)
 }
 
 int
-acpi_write (struct vm *vm, unsigned n_virtio, uint64_t *rsdp)
+acpi_write (struct vm *vm, const struct acpi_board *board, uint64_t *rsdp)
 {
   struct layout layout = { vm, MAP_ACPI + 64 };
-  uint64_t dsdt = put_dsdt (&layout, n_virtio);
-  uint64_t tables[2] = { put_fadt (&layout, dsdt), put_madt (&layout) };
-  uint64_t xsdt = put_xsdt (&layout, tables, 2);
+  uint64_t dsdt = put_dsdt (&layout, board);
+  uint64_t tables[3] = { put_fadt (&layout, dsdt), put_madt (&layout), put_mcfg (&layout) };
+  uint64_t xsdt = put_xsdt (&layout, tables, 3);
 
-  if (dsdt == 0 || tables[0] == 0 || tables[1] == 0 || xsdt == 0)
+  if (dsdt == 0 || tables[0] == 0 || tables[1] == 0 || tables[2] == 0 || xsdt == 0)
     return -ENOSPC;
   write_rsdp (vm, xsdt);
   *rsdp = MAP_ACPI;

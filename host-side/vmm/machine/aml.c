@@ -221,6 +221,43 @@ aml_res_memory (uint8_t *out, uint32_t base, uint32_t len)
   return 12;
 }
 
+#define SPACE_MEMORY 0
+#define SPACE_BUSES 2
+
+/* Address space descriptors (6.4.3.5): granularity, first, last, translation and
+ * length, @width bytes each. */
+static size_t
+address_space (uint8_t *out, uint8_t tag, uint8_t space, uint64_t first, uint64_t len, unsigned width)
+{
+  const uint64_t values[] = { 0, first, first + len - 1, 0, len };
+  /* A producer whose ends are fixed; memory is not cacheable and may be written. */
+  const uint8_t head[] = { tag, (uint8_t) (3 + 5 * width), 0, space, 0xc, space == SPACE_MEMORY };
+
+  memcpy (out, head, sizeof head);
+  out += sizeof head;
+  for (unsigned i = 0; i < 5; i++, out += width)
+    memcpy (out, &values[i], width); /* little endian, as this machine is */
+  return sizeof head + 5 * width;
+}
+
+size_t
+aml_res_buses (uint8_t *out, uint16_t first, uint16_t n)
+{
+  return address_space (out, 0x88, SPACE_BUSES, first, n, 2);
+}
+
+size_t
+aml_res_window32 (uint8_t *out, uint32_t base, uint32_t len)
+{
+  return address_space (out, 0x87, SPACE_MEMORY, base, len, 4);
+}
+
+size_t
+aml_res_window64 (uint8_t *out, uint64_t base, uint64_t len)
+{
+  return address_space (out, 0x8a, SPACE_MEMORY, base, len, 8);
+}
+
 size_t
 aml_res_interrupt (uint8_t *out, uint32_t gsi)
 {

@@ -46,4 +46,8 @@ void aml_crs (struct aml *aml, const uint8_t *resources, size_t len);
 /* Resource descriptors, appended at @out; their length (6.4.2, 6.4.3). */
 size_t aml_res_ports (uint8_t *out, uint16_t base, uint8_t len);
 size_t aml_res_memory (uint8_t *out, uint32_t base, uint32_t len);
+/* What a bridge passes on: bus numbers, and addresses of memory. */
+size_t aml_res_buses (uint8_t *out, uint16_t first, uint16_t n);
+size_t aml_res_window32 (uint8_t *out, uint32_t base, uint32_t len);
+size_t aml_res_window64 (uint8_t *out, uint64_t base, uint64_t len);
 size_t aml_res_interrupt (uint8_t *out, uint32_t gsi);

@@ -18,7 +18,13 @@
 
 /* Memory ends here and goes on at 4 GiB; between them devices. */
 #define MAP_HOLE 0xc0000000u
+#define MAP_PCI 0xc0000000u /* where BARs are */
+#define MAP_PCI_SIZE 0x10000000u
+#define MAP_ECAM 0xe0000000u /* of bus 0 */
+#define MAP_ECAM_SIZE 0x100000u
 #define MAP_ABOVE_4G 0x100000000ull
+/* Behind the memory, at a multiple of its size: for BARs that a guest moves. */
+#define MAP_PCI_HIGH_SIZE 0x800000000ull
 #define MAP_VIRTIO_MMIO 0xd0000000u
 #define MAP_VIRTIO_MMIO_STEP 0x1000u
 #define MAP_IOAPIC 0xfec00000u
@@ -32,6 +38,9 @@
 #define PORT_SLEEP 0x600u  /* ACPI sleep control; a read: sleep status */
 #define PORT_RESET 0x601u
 #define PORT_EVENTS 0x602u /* ours, for the DSDT: what happened; a read clears it */
+
+#define PORT_PCI_ADDRESS 0xcf8u
+#define PORT_PCI_DATA 0xcfcu
 
 #define GSI_SERIAL 4u
 #define GSI_EVENTS 9u

@@ -10,46 +10,128 @@
 #include "host-side/vmm/core/log.h"
 #include "layout.h"
 
-_Static_assert (MACHINE_DEVICES_MAX <= VIRTIO_SLOTS, "each has an interrupt line of its own");
+/* ---- what KVM does for virtio-pci ---- */
 
 static int
-plug (struct machine *machine, struct vdev *dev)
+new_line (void *data, unsigned *line, int *fd)
 {
-  unsigned slot = machine->n_devices;
+  struct vm *vm = data;
+  int gsi = vm_message_new (vm);
+  int ret = gsi < 0 ? gsi : vm_irqfd (vm, (unsigned) gsi);
+
+  if (ret < 0)
+    return ret;
+  *line = (unsigned) gsi;
+  *fd = ret;
+  return 0;
+}
+
+static int
+route (void *data, unsigned line, uint64_t address, uint32_t value)
+{
+  return vm_message_route (data, line, address, value);
+}
+
+static int
+doorbell (void *data, uint64_t address, int fd, bool on)
+{
+  const struct vm_doorbell doorbell = { .address = address, .len = 2, .fd = fd };
+
+  return vm_doorbell (data, &doorbell, on);
+}
+
+/* ---- devices ---- */
+
+static int
+plug_mmio (struct machine *machine, struct vdev *dev)
+{
+  struct virtio_mmio *mmio;
+
+  if (machine->n_mmio == VIRTIO_SLOTS)
+    {
+      vmm_log ("at most %u devices on virtio-mmio", VIRTIO_SLOTS);
+      return -ENOSPC;
+    }
+  mmio = calloc (1, sizeof *mmio);
+  if (mmio == NULL)
+    return -ENOMEM;
+  machine->mmio[machine->n_mmio] = mmio;
+  return virtio_mmio_init (mmio, machine->vm, dev, machine->n_mmio++);
+}
+
+static int
+plug_pci (struct machine *machine, struct vdev *dev)
+{
+  struct virtio_pci *pci = calloc (1, sizeof *pci);
   int ret;
 
-  machine->devices[slot] = dev;
-  machine->n_devices++;
-  ret = vdev_start_workers (dev);
-  return ret < 0 ? ret : virtio_mmio_init (&machine->mmio[slot], machine->vm, dev, slot);
+  if (pci == NULL)
+    return -ENOMEM;
+  machine->pci[machine->n_pci++] = pci;
+  ret = virtio_pci_init (pci, dev, &machine->vm->memory, &machine->platform);
+  return ret < 0 ? ret : pci_host_add (&machine->pci_host, &pci->function);
+}
+
+static int
+plug (struct machine *machine, const struct machine_slot *slot)
+{
+  int ret;
+
+  machine->devices[machine->n_devices++] = slot->dev;
+  ret = vdev_start_workers (slot->dev);
+  if (ret < 0)
+    return ret;
+  return slot->transport == MACHINE_PCI ? plug_pci (machine, slot->dev)
+                                        : plug_mmio (machine, slot->dev);
+}
+
+/* Memory ends below the window above 4 GiB, which lies at a multiple of its size. */
+static int
+make_pci (struct machine *machine)
+{
+  uint64_t end = MAP_ABOVE_4G + machine->vm->ram_size;
+  const struct pci_window windows[2] = {
+    { MAP_PCI, MAP_PCI_SIZE, NULL },
+    { (end + MAP_PCI_HIGH_SIZE - 1) & ~(MAP_PCI_HIGH_SIZE - 1), MAP_PCI_HIGH_SIZE, NULL },
+  };
+
+  machine->pci_high = windows[1].base;
+  machine->platform = (struct virtio_pci_platform){ new_line, route, doorbell, machine->vm };
+  return pci_host_init (&machine->pci_host, &machine->vm->ports, &machine->vm->mmio, windows);
+}
+
+static int
+make_board (struct machine *machine, int serial_fd)
+{
+  int ret = vm_irqfd (machine->vm, GSI_SERIAL);
+
+  if (ret >= 0)
+    ret = uart_init (&machine->uart, machine->vm, serial_fd, ret);
+  if (ret >= 0)
+    ret = power_init (&machine->power, machine->vm);
+  return ret < 0 ? ret : make_pci (machine);
 }
 
 int
 machine_new (struct machine **result, uint64_t ram_size, unsigned n_vcpus,
-             struct vdev *const *devices, unsigned n_devices, int serial_fd)
+             const struct machine_slot *slots, unsigned n_slots, int serial_fd)
 {
   struct machine *machine = calloc (1, sizeof *machine);
-  int ret = machine ? vm_new (&machine->vm, ram_size, n_vcpus) : -ENOMEM, irq;
+  int ret = machine ? vm_new (&machine->vm, ram_size, n_vcpus) : -ENOMEM;
   unsigned plugged = 0;
 
   if (ret == 0)
-    {
-      ret = irq = vm_irqfd (machine->vm, GSI_SERIAL);
-      if (ret >= 0)
-        ret = uart_init (&machine->uart, machine->vm, serial_fd, irq);
-      if (ret >= 0)
-        ret = power_init (&machine->power, machine->vm);
-      while (ret >= 0 && plugged < n_devices)
-        ret = plug (machine, devices[plugged++]);
-    }
+    ret = make_board (machine, serial_fd);
+  while (ret >= 0 && plugged < n_slots)
+    ret = plug (machine, &slots[plugged++]);
   if (ret >= 0)
     {
       *result = machine;
       return 0;
     }
   vmm_log ("no machine: %s", strerror (-ret));
-  while (plugged < n_devices)
-    vdev_free (devices[plugged++]);
+  while (plugged < n_slots)
+    vdev_free (slots[plugged++].dev);
   machine_free (machine);
   return ret;
 }
@@ -57,7 +139,8 @@ machine_new (struct machine **result, uint64_t ram_size, unsigned n_vcpus,
 int
 machine_boot (struct machine *machine, struct loader_plan *plan)
 {
-  int ret = acpi_write (machine->vm, machine->n_devices, &plan->rsdp);
+  const struct acpi_board board = { machine->n_mmio, machine->pci_high };
+  int ret = acpi_write (machine->vm, &board, &plan->rsdp);
 
   if (ret == 0)
     ret = loader_load (machine->vm, plan);
@@ -83,13 +166,19 @@ machine_stop (struct machine *machine)
     return;
   vm_finish (machine->vm, VM_SHUTDOWN);
   vm_join (machine->vm);
-  for (unsigned i = 0; i < machine->n_devices; i++)
+  for (unsigned i = 0; i < machine->n_mmio; i++)
     {
-      if (machine->mmio[i].dev)
-        virtio_mmio_finish (&machine->mmio[i]);
-      vdev_free (machine->devices[i]);
+      virtio_mmio_finish (machine->mmio[i]);
+      free (machine->mmio[i]);
     }
-  machine->n_devices = 0;
+  for (unsigned i = 0; i < machine->n_pci; i++)
+    {
+      virtio_pci_finish (machine->pci[i]);
+      free (machine->pci[i]);
+    }
+  for (unsigned i = 0; i < machine->n_devices; i++)
+    vdev_free (machine->devices[i]);
+  machine->n_mmio = machine->n_pci = machine->n_devices = 0;
 }
 
 void
@@ -102,6 +191,7 @@ machine_free (struct machine *machine)
     close (machine->uart.irq_fd);
   if (machine->power.irq_fd > 0)
     close (machine->power.irq_fd);
+  pci_host_finish (&machine->pci_host);
   vm_free (machine->vm);
   free (machine);
 }

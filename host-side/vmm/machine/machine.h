@@ -3,26 +3,45 @@
 #pragma once
 
 #include "host-side/vmm/virtio/mmio.h"
+#include "host-side/vmm/virtio/pci.h"
 #include "loader.h"
+#include "pci-host.h"
 #include "power.h"
 #include "uart.h"
 
-#define MACHINE_DEVICES_MAX 14
+#define MACHINE_DEVICES_MAX 31 /* slot 0 of PCI is the host bridge */
+
+enum machine_transport
+{
+  MACHINE_PCI,
+  MACHINE_MMIO,
+};
+
+/* A device and how it is reached. */
+struct machine_slot
+{
+  struct vdev *dev;
+  enum machine_transport transport;
+};
 
 struct machine
 {
   struct vm *vm;
   struct uart uart;
   struct power power;
-  unsigned n_devices;
+  struct pci_host pci_host;
+  uint64_t pci_high; /* the window above 4 GiB */
+  struct virtio_pci_platform platform;
+  unsigned n_devices, n_mmio, n_pci;
   struct vdev *devices[MACHINE_DEVICES_MAX];
-  struct virtio_mmio mmio[MACHINE_DEVICES_MAX];
+  struct virtio_mmio *mmio[MACHINE_DEVICES_MAX];
+  struct virtio_pci *pci[MACHINE_DEVICES_MAX];
 };
 
-/* Makes the board and plugs @devices in, which are the machine's from now on,
- * also when this fails. The serial port writes to @serial_fd. */
+/* Makes the board and plugs the devices of @slots in, which are the machine's from
+ * now on, also when this fails. The serial port writes to @serial_fd. */
 int machine_new (struct machine **machine, uint64_t ram_size, unsigned n_vcpus,
-                 struct vdev *const *devices, unsigned n_devices, int serial_fd);
+                 const struct machine_slot *slots, unsigned n_slots, int serial_fd);
 /* Tables and kernel into memory; the processors' threads wait for machine_go(). */
 int machine_boot (struct machine *machine, struct loader_plan *plan);
 /* Off it goes; @paused: when it is resumed. */

@@ -71,28 +71,6 @@ make_memory (struct vm *vm, uint64_t size)
   return ret < 0 || low == size ? ret : add_slot (vm, 1, MAP_ABOVE_4G, low, size - low);
 }
 
-/* The I/O APIC alone: our ACPI says that there is no 8259. */
-static int
-route_interrupts (struct vm *vm)
-{
-  struct kvm_irq_routing *routing;
-  int ret;
-
-  routing = calloc (1, sizeof *routing + GSI_COUNT * sizeof routing->entries[0]);
-  if (routing == NULL)
-    return -ENOMEM;
-  routing->nr = GSI_COUNT;
-  for (unsigned gsi = 0; gsi < GSI_COUNT; gsi++)
-    routing->entries[gsi] = (struct kvm_irq_routing_entry){
-      .gsi = gsi,
-      .type = KVM_IRQ_ROUTING_IRQCHIP,
-      .u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi },
-    };
-  ret = ioctl (vm->fd, KVM_SET_GSI_ROUTING, routing) < 0 ? -errno : 0;
-  free (routing);
-  return ret;
-}
-
 static int
 make_machine (struct vm *vm)
 {
@@ -103,7 +81,7 @@ make_machine (struct vm *vm)
       || ioctl (vm->fd, KVM_SET_TSS_ADDR, MAP_TSS) < 0
       || ioctl (vm->fd, KVM_CREATE_IRQCHIP, 0) < 0)
     return -errno;
-  return route_interrupts (vm);
+  return interrupts_init (vm);
 }
 
 int
@@ -174,6 +152,7 @@ vm_free (struct vm *vm)
   if (vm->kvm >= 0)
     close (vm->kvm);
   close (vm->end_fd);
+  interrupts_finish (vm);
   pthread_cond_destroy (&vm->changed);
   pthread_mutex_destroy (&vm->lock);
   free (vm);
@@ -262,31 +241,4 @@ vm_ended (struct vm *vm)
   end = vm->end;
   pthread_mutex_unlock (&vm->lock);
   return end;
-}
-
-int
-vm_irqfd (struct vm *vm, unsigned gsi)
-{
-  struct kvm_irqfd irqfd = { .gsi = gsi };
-  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK), ret;
-
-  if (fd < 0)
-    return -errno;
-  irqfd.fd = (uint32_t) fd;
-  if (ioctl (vm->fd, KVM_IRQFD, &irqfd) == 0)
-    return fd;
-  ret = -errno;
-  close (fd);
-  return ret;
-}
-
-int
-vm_ioeventfd (struct vm *vm, uint64_t address, uint32_t value, int fd)
-{
-  struct kvm_ioeventfd event = {
-    .addr = address, .len = 4, .datamatch = value, .fd = fd,
-    .flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
-  };
-
-  return ioctl (vm->fd, KVM_IOEVENTFD, &event) < 0 ? -errno : 0;
 }

@@ -10,6 +10,7 @@
 
 #define VM_VCPUS_MAX 64
 
+struct kvm_irq_routing;
 struct kvm_run;
 struct vm;
 
@@ -44,6 +45,9 @@ struct vm
   unsigned n_vcpus;
   struct vcpu vcpus[VM_VCPUS_MAX];
   size_t run_size;
+  pthread_mutex_t routing_lock;
+  struct kvm_irq_routing *routing; /* what KVM was told last */
+  unsigned n_messages;
   /* Pausing: vCPUs wait while it is set. */
   pthread_mutex_t lock;
   pthread_cond_t changed;
@@ -74,9 +78,26 @@ void vm_join (struct vm *vm);
 
 /* An eventfd that raises an interrupt line as an edge; negative errno. */
 int vm_irqfd (struct vm *vm, unsigned gsi);
-/* An eventfd that is written when the guest writes @value, 32 bits, at @address. */
-int vm_ioeventfd (struct vm *vm, uint64_t address, uint32_t value, int fd);
+/* A new line for a message-signalled interrupt, which leads nowhere until it is
+ * routed; its number for the two others, or -ENOSPC. */
+int vm_message_new (struct vm *vm);
+/* What the line sends from now on. Any thread. */
+int vm_message_route (struct vm *vm, unsigned gsi, uint64_t address, uint32_t data);
 
+/* An eventfd that is written when the guest writes @len bytes at @address. */
+struct vm_doorbell
+{
+  uint64_t address;
+  uint32_t len;
+  bool match; /* @value only */
+  uint32_t value;
+  int fd;
+};
+int vm_doorbell (struct vm *vm, const struct vm_doorbell *doorbell, bool on);
+
+/* In interrupts.c: what vm.c needs of it. */
+int interrupts_init (struct vm *vm);
+void interrupts_finish (struct vm *vm);
 /* In vcpu.c: what vm.c needs of a processor. */
 int vcpu_new (struct vm *vm, unsigned index);
 void *vcpu_thread (void *vcpu);
