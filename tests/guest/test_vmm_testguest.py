@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Our drivers against our devices: the bare-metal guest under pvtools-vmm, on any
+/dev/kvm, over virtio-pci and virtio-mmio, on every kind of ring."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import tap
+import vhostuser
+from tap import Skip, check, equal, note
+from test_testguest import GUEST, LEFT, OURS, RINGS, SECTORS, checksum, pattern
+
+# The slots of virtio-mmio, as far as there can be devices here: disk, generator, console.
+SLOTS = " ".join(f"virtio_mmio.device=0x1000@0x{0xd0000000 + slot * 0x1000:x}:{10 + slot}"
+                 for slot in range(3))
+KINDS = ("blk", "rng", "console")
+
+
+def echo(path):
+    """The host behind the console's port: connects when it is there, and sends back."""
+    peer = socket.socket(socket.AF_UNIX)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            peer.connect(str(path))
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.02)
+    with peer:
+        while data := peer.recv(65536):
+            peer.sendall(data)
+
+
+class Run:
+    """One boot: its output, and the disk it left."""
+
+    def __init__(self, *words, append="", disk="", spoil=False):
+        if not GUEST or not os.path.exists(GUEST):
+            raise Skip("this compiler does not build the test guest")
+        if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+            raise Skip("/dev/kvm cannot be opened here")
+        self.before = pattern(SECTORS * 512, 7)
+        with tempfile.TemporaryDirectory() as name:
+            directory = pathlib.Path(name)
+            image = directory / "disk"
+            image.write_bytes(self.before)
+            thread = threading.Thread(target=echo, args=(directory / "echo",), daemon=True)
+            thread.start()
+            total = checksum(self.before[:64 * 512]) ^ spoil
+            done = subprocess.run(
+                [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", *words,
+                 "--append", f"blk-sum={total} {append} {SLOTS}",
+                 "--disk", f"file={image},serial=pvtools-testguest-01{disk}", "--rng",
+                 "--port", f"echo={directory}/echo"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, timeout=300, check=False)
+            self.disk = image.read_bytes()
+        self.text, self.status = done.stdout, done.returncode
+        self.good = re.findall(r"^ok \d+ - (.*)$", self.text, re.M)
+        self.bad = re.findall(r"^not ok \d+ - (.*)$", self.text, re.M)
+
+    def passed(self, bus, rings, left=True):
+        check(self.status == 0 and not self.bad and self.good,
+              f"status {self.status}:\n{self.text[-3000:]}")
+        planned = re.search(r"^1\.\.(\d+)", self.text, re.M)
+        check(planned is not None, f"it did not come to its end:\n{self.text[-3000:]}")
+        equal(len(self.good), int(planned.group(1)), "tests")
+        of_devices = [tuple(name.split(":")[0].split(" ")) for name in self.good
+                      if not name.startswith("machine")]
+        equal(set(of_devices), {(kind, bus, ring) for kind in KINDS for ring in rings}, "what ran")
+        if left:
+            equal(self.disk[OURS * 512:(OURS + LEFT) * 512], pattern(LEFT * 512, 4711),
+                  "what the guest left on the disk")
+        equal(self.disk[:OURS * 512], self.before[:OURS * 512], "what was not the guest's")
+        note(f"{len(self.good)} cases on {len(rings)} kinds of ring")
+
+
+def test_pci_by_the_ports():
+    Run().passed("pci", RINGS)
+
+
+def test_pci_by_memory():
+    run = Run(append="config=ecam variants=0x81")
+    run.passed("pci", [RINGS[0], RINGS[7]])
+    check("machine: tells where PCI Express has its configuration space" in run.good, run.text)
+
+
+def test_mmio():
+    Run("--transport", "mmio").passed("mmio", RINGS)
+
+
+def test_both_at_once():
+    run = Run(append="variants=0x11", disk=",transport=mmio")
+    check(run.status == 0 and not run.bad, run.text[-3000:])
+    where = {tuple(name.split(" ")[:2]) for name in run.good}
+    equal(where, {("blk", "mmio"), ("rng", "pci"), ("console", "pci")}, "who is where")
+
+
+def test_read_only_and_split_only():
+    run = Run(append="variants=0xf0", disk=",readonly=on,packed=off")
+    run.passed("pci", RINGS[4:], left=False)
+    equal(run.disk, run.before, "the disk that was read-only")
+
+
+def test_a_wrong_disk_is_noticed():
+    run = Run(append="variants=0x80", spoil=True)
+    equal(run.bad, ["blk pci split: reads what the host wrote"], "failed tests")
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
