@@ -22,6 +22,15 @@ typedef enum
   PVT_EXIT_STUCK = 14, /* not thawed */
   PVT_EXIT_INTERRUPTED = 15,
   PVT_EXIT_UNPROVEN = 16,
+  /* health, from the least to the worst */
+  PVT_EXIT_FROZEN = 20,
+  PVT_EXIT_PAUSED = 21,
+  PVT_EXIT_STARTING = 22, /* or rebooted, and not heard of since */
+  PVT_EXIT_SHUT_DOWN = 23,
+  PVT_EXIT_AGENT_LOST = 24,
+  PVT_EXIT_DUMPING = 25,
+  PVT_EXIT_GUEST_HUNG = 26,
+  PVT_EXIT_PANICKED = 27,
   /* exec and shell */
   PVT_EXIT_EXEC_NOT_RUN = 127,
   PVT_EXIT_EXEC_FAILED = 255,
@@ -88,5 +97,5 @@ extern const PvtVerb pvt_verb_list, pvt_verb_doctor;
 extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
     pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_wait,
     pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_suspend, pvt_verb_time, pvt_verb_time_get,
-    pvt_verb_time_sync, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status,
+    pvt_verb_time_sync, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status, pvt_verb_health,
     pvt_verb_quiesce, pvt_verb_snapshot, pvt_verb_exec, pvt_verb_shell, pvt_verb_cp;

@@ -28,6 +28,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_net,
   &pvt_verb_users,
   &pvt_verb_status,
+  &pvt_verb_health,
   &pvt_verb_wait,
   &pvt_verb_freeze,
   &pvt_verb_thaw,
@@ -68,6 +69,9 @@ static const char summary_tail[]
       "  14 a guest could not be thawed from here\n"
       "  15 interrupted, all are thawed\n"
       "  16 done, but this agent cannot prove that it stayed frozen\n"
+      " of health, the worst of all guests counts:\n"
+      "  0 ok   20 frozen   21 paused   22 starting or rebooted   23 shut down\n"
+      "  24 agent lost   25 dumping   26 guest hung   27 panicked\n"
       " of exec and shell: the program's; 128 and its signal's number; 127 it cannot be run;\n"
       "  255 pvtools failed\n\n"
       "Examples:\n"
@@ -229,6 +233,14 @@ advice (PvtExit code)
     case PVT_EXIT_STUCK:
     case PVT_EXIT_INTERRUPTED:
     case PVT_EXIT_UNPROVEN:
+    case PVT_EXIT_FROZEN:
+    case PVT_EXIT_PAUSED:
+    case PVT_EXIT_STARTING:
+    case PVT_EXIT_SHUT_DOWN:
+    case PVT_EXIT_AGENT_LOST:
+    case PVT_EXIT_DUMPING:
+    case PVT_EXIT_GUEST_HUNG:
+    case PVT_EXIT_PANICKED:
     case PVT_EXIT_EXEC_NOT_RUN:
     case PVT_EXIT_EXEC_FAILED:
     default:

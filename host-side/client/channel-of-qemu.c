@@ -101,6 +101,30 @@ find_socket (PvtQmp *qmp, const char *chardev, GError **error)
   return NULL;
 }
 
+gboolean
+pvt_qmp_find_channel (PvtQmp *qmp, const char *port, char **chardev, char **path, GError **error)
+{
+  g_autofree char *label = find_chardev (qmp, "peripheral", port);
+  char *socket;
+
+  if (label == NULL)
+    label = find_chardev (qmp, "peripheral-anon", port);
+  if (label == NULL)
+    {
+      g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,
+                   "this QEMU has no virtio-serial port %s: start it with -device "
+                   "virtserialport,name=%s,chardev=...",
+                   port, port);
+      return FALSE;
+    }
+  socket = find_socket (qmp, label, error);
+  if (socket == NULL)
+    return FALSE;
+  *chardev = g_steal_pointer (&label);
+  *path = socket;
+  return TRUE;
+}
+
 char *
 pvt_channel_of_qemu (const char *qmp_path, const char *port, int timeout_ms,
                      GCancellable *cancellable, GError **error)
@@ -111,16 +135,7 @@ pvt_channel_of_qemu (const char *qmp_path, const char *port, int timeout_ms,
 
   if (qmp == NULL)
     return NULL;
-  chardev = find_chardev (qmp, "peripheral", port);
-  if (chardev == NULL)
-    chardev = find_chardev (qmp, "peripheral-anon", port);
-  if (chardev)
-    path = find_socket (qmp, chardev, error);
-  else
-    g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,
-                 "this QEMU has no virtio-serial port %s: start it with -device "
-                 "virtserialport,name=%s,chardev=...",
-                 port, port);
+  pvt_qmp_find_channel (qmp, port, &chardev, &path, error);
   pvt_qmp_close (qmp);
   return path;
 }

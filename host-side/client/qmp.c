@@ -147,6 +147,43 @@ pvt_qmp_await_event (PvtQmp *qmp, const char *name, int timeout_ms, GError **err
     }
 }
 
+int
+pvt_qmp_fd (const PvtQmp *qmp)
+{
+  return g_socket_get_fd (qmp->socket);
+}
+
+gboolean
+pvt_qmp_take_events (PvtQmp *qmp, GError **error)
+{
+  PvtFrame frame;
+
+  for (;;)
+    {
+      g_autoptr (JsonNode) node = NULL;
+      gssize n;
+
+      switch (pvt_framer_next (&qmp->framer, &frame))
+        {
+        case PVT_FRAME_MESSAGE:
+          node = pvt_json_tree_new ((PvtSlice){ frame.data, frame.len }, error);
+          if (node == NULL)
+            return FALSE;
+          take_event (qmp, node);
+          break;
+        case PVT_FRAME_BAD:
+          return fail (error, PVT_CLIENT_ERROR_PROTOCOL, frame.error);
+        case PVT_FRAME_RESET:
+          break;
+        case PVT_FRAME_NONE:
+        default:
+          n = pvt_socket_receive_some (qmp->socket, &qmp->framer, error);
+          if (n <= 0)
+            return n == 0;
+        }
+    }
+}
+
 static gboolean
 negotiate (PvtQmp *qmp, GError **error)
 {

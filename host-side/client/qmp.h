@@ -36,5 +36,13 @@ JsonNode *pvt_qmp_execute (PvtQmp *qmp, const char *command, JsonObject *argumen
 /* Reads events until one of that name came or @timeout_ms passed. */
 gboolean pvt_qmp_await_event (PvtQmp *qmp, const char *name, int timeout_ms, GError **error);
 
+/*
+ * For callers that wait for more than the monitor: the descriptor to poll, and
+ * what is to be done when it is readable. Hands on the events that are there;
+ * FALSE when the monitor is gone.
+ */
+int pvt_qmp_fd (const PvtQmp *qmp);
+gboolean pvt_qmp_take_events (PvtQmp *qmp, GError **error);
+
 /* A string member, or NULL; borrowed. */
 const char *pvt_json_string (JsonObject *object, const char *name);

@@ -48,6 +48,8 @@ _pvtools() {
 		if [ -n "$skip" ]; then skip=""; continue; fi
 		case $word in
 		-c | -o | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json) skip=yes ;;
+		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
+		--boot | --frozen | --dump) skip=yes ;;
 		-e | -C | -u | --env | --directory | --user) skip=yes ;;
 		-t) [ "$verb" = exec ] || skip=yes ;;
 		-*) ;;
@@ -68,6 +70,7 @@ _pvtools() {
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table json" -- "$cur") ;;
 	-c | --connect) mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur") ;;
 	--for) mapfile -t COMPREPLY < <(compgen -W "agent ip" -- "$cur") ;;
+	--on-panic | --on-hang) mapfile -t COMPREPLY < <(compgen -W "none reset poweroff run:" -- "$cur") ;;
 	--to) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	?*) COMPREPLY=() ;;
 	*)
@@ -78,7 +81,7 @@ _pvtools() {
 			mapfile -t COMPREPLY < <(compgen -W "$(_pvtools_help | cut -d' ' -f1 | sort -u)" -- "$cur")
 		elif [ "$verb" = disk ]; then
 			mapfile -t COMPREPLY < <(compgen -W "grow" -- "$cur")
-		elif [ "$guests" -eq 0 ] || [ "$verb" = quiesce ] || [ "$verb" = snapshot ]; then
+		elif [ "$guests" -eq 0 ] || [[ "$verb" =~ ^(quiesce|snapshot|health)$ ]]; then
 			mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur")
 		fi
 		;;

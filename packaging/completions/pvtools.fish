@@ -19,6 +19,8 @@ function __pvtools_words
             set skip 0
         else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json
             set skip 1
+        else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump
+            set skip 1
         else if contains -- $word -e -C -u --env --directory --user
             set skip 1
         else if test "$word" = -t; and test "$verb" != exec
@@ -47,7 +49,7 @@ function __pvtools_wants_guest
     set -l words (__pvtools_words)
     set -l before (count (string split ' ' -- (__pvtools_verb)))
     test (count $words) -gt 0; or return 1
-    contains -- $words[1] quiesce snapshot; and return 0
+    contains -- $words[1] quiesce snapshot health; and return 0
     test "$words[1]" = disk; and set before 2
     test (count $words) -eq $before
 end
@@ -87,3 +89,4 @@ complete -c pvtools -s b -l bytes -d 'sizes in bytes'
 complete -c pvtools -s V -l version -d 'print the version'
 complete -c pvtools -s h -l help -d 'print a summary'
 complete -c pvtools -n 'contains -- --for (commandline -opc)[-1]' -x -a 'agent ip'
+complete -c pvtools -n 'contains -- (commandline -opc)[-1] --on-panic --on-hang' -x -a 'none reset poweroff run:'

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A machine as its monitor (QMP) shows it. A thread of its own keeps the
+ * connection, listens, looks into a silent guest, and does what is asked.
+ */
+#pragma once
+
+#include "health.h"
+#include "mailbox.h"
+#include "policy.h"
+#include "source.h"
+
+typedef struct _PvtMachine PvtMachine;
+
+typedef struct
+{
+  /* All with what pvt_mailbox_new() was given. */
+  void (*input) (gpointer owner, const PvtHealthInput *input);
+  /* Where the agent's channel is: "unix:/path". Told at each connection. */
+  void (*channel) (gpointer owner, const char *address);
+  /* Something that a person should know: no channel, a monitor that is taken. */
+  void (*note) (gpointer owner, const char *text);
+} PvtMachineSink;
+
+/*
+ * @interval: microseconds between two looks into a silent guest. @pause_on_panic:
+ * QEMU is told to stop a machine that panicked and not to end, so that it can be
+ * reset.
+ */
+PvtMachine *pvt_machine_new (const char *qmp_path, gint64 interval, gboolean pause_on_panic,
+                             const PvtMachineSink *sink, PvtMailbox *mailbox);
+
+/* Waits for its thread: as long as an exchange with the monitor may take. */
+void pvt_machine_free (PvtMachine *machine);
+
+/* Whether it is to look into the guest. */
+void pvt_machine_set_looking (PvtMachine *machine, gboolean looking);
+
+/* Which heartbeats come over the machine's channel; NULL: none do now. */
+void pvt_machine_set_source (PvtMachine *machine, const PvtHeartbeatSource *ops, gpointer source);
+
+/* PVT_ACTION_RESET or PVT_ACTION_POWER_OFF. What fails is a note. */
+void pvt_machine_act (PvtMachine *machine, PvtActionKind kind);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A guest that is watched: the state machine with a clock, its machine's monitor,
+ * the agent's heartbeats and what is done about a crash. Lives in the main
+ * context of the thread that made it.
+ */
+#pragma once
+
+#include "health.h"
+#include "policy.h"
+#include "source.h"
+
+typedef struct _PvtWatch PvtWatch;
+
+typedef struct
+{
+  const char *address; /* as for pvt_client_connect() */
+  PvtHealthLimits limits;
+  gint64 interval;     /* microseconds between heartbeats and between looks */
+  PvtAction on_panic, on_hang; /* reset and power off need a monitor: qemu: */
+  PvtActionLimit limit;
+  const PvtHeartbeatSource *source; /* NULL: pvt_heartbeat_poll */
+} PvtWatchConfig;
+
+typedef struct
+{
+  void (*changed) (PvtWatch *watch, const PvtHealthChange *change, gpointer user_data);
+  /* What the policy did, or would have done but for its limit. */
+  void (*acted) (PvtWatch *watch, const PvtAction *action, gboolean refused, gpointer user_data);
+  void (*note) (PvtWatch *watch, const char *text, gpointer user_data);
+} PvtWatchOps;
+
+/* Copies what it needs of @config. Nothing is called back before the main context
+ * runs. */
+PvtWatch *pvt_watch_new (const PvtWatchConfig *config, const PvtWatchOps *ops, gpointer user_data);
+
+/* Waits for its threads: as long as a question to the monitor or the agent may
+ * take. Not from within a callback. */
+void pvt_watch_free (PvtWatch *watch);
+
+const char *pvt_watch_address (const PvtWatch *watch);
+PvtHealthState pvt_watch_state (const PvtWatch *watch);
+/* Why it is in that state; "" before the first change. */
+const char *pvt_watch_cause (const PvtWatch *watch);
