@@ -3,7 +3,7 @@
 #include "agent/core/call.h"
 #include "agent/platform/counters.h"
 #include "agent/platform/netlink.h"
-#include "pressure-report.h"
+#include "reports.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -12,7 +12,7 @@
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
 #include "agent/platform/statfs-probe.h"
-#include "pressure-report.h"
+#include "reports.h"
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
@@ -77,29 +77,33 @@ put_figures (const PvtPressureFigures *from, gboolean *has, double *avg, gboolea
   *total = from->total_us;
 }
 
-static PvtPressureLine *
-pressure_line (const PvtRoot *root, const char *name)
+PvtPressureLine *
+pvt_pressure_report_line (const PvtPressureFile *file)
 {
-  PvtPressureFile file;
-  PvtPressureLine *line;
+  PvtPressureLine *line = pvt_pressure_line_new ();
   gboolean has[3] = { FALSE };
   double avg[3] = { 0 };
 
-  if (!pvt_pressure_read (root, name, &file))
-    return NULL;
-  line = pvt_pressure_line_new ();
-  put_figures (&file.some, has, avg, &line->has_some_total_us, &line->some_total_us);
+  put_figures (&file->some, has, avg, &line->has_some_total_us, &line->some_total_us);
   line->has_some_avg10 = line->has_some_avg60 = line->has_some_avg300 = has[0];
   line->some_avg10 = avg[0];
   line->some_avg60 = avg[1];
   line->some_avg300 = avg[2];
   memset (has, 0, sizeof has);
-  put_figures (&file.full, has, avg, &line->has_full_total_us, &line->full_total_us);
+  put_figures (&file->full, has, avg, &line->has_full_total_us, &line->full_total_us);
   line->has_full_avg10 = line->has_full_avg60 = line->has_full_avg300 = has[0];
   line->full_avg10 = avg[0];
   line->full_avg60 = avg[1];
   line->full_avg300 = avg[2];
   return line;
+}
+
+static PvtPressureLine *
+pressure_line (const PvtRoot *root, const char *name)
+{
+  PvtPressureFile file;
+
+  return pvt_pressure_read (root, name, &file) ? pvt_pressure_report_line (&file) : NULL;
 }
 
 PvtPressure *
@@ -152,34 +156,40 @@ pvt_handle_get_cpu_usage (PvtCall *call, const PvtGetCpuUsageArgs *args, PvtCpuU
   return TRUE;
 }
 
+PvtMemory *
+pvt_memory_report (const PvtMeminfo *info)
+{
+  PvtMemory *memory = pvt_memory_new ();
+
+  memory->total = info->total;
+  memory->free = info->free;
+  memory->available = info->available;
+  memory->available_estimated = info->available_estimated;
+  memory->buffers = info->buffers;
+  memory->cached = info->cached;
+  memory->reclaimable = info->reclaimable;
+  memory->shared = info->shared;
+  memory->dirty = info->dirty;
+  memory->writeback = info->writeback;
+  memory->swap_total = info->swap_total;
+  memory->swap_free = info->swap_free;
+  memory->swap_cached = info->swap_cached;
+  memory->has_hugepages_total = memory->has_hugepages_free = memory->has_hugepage_size
+      = info->huge_size > 0;
+  memory->hugepages_total = info->huge_total;
+  memory->hugepages_free = info->huge_free;
+  memory->hugepage_size = info->huge_size;
+  return memory;
+}
+
 gboolean
 pvt_handle_get_memory (PvtCall *call, PvtMemory **result, GError **error)
 {
   PvtMeminfo info;
-  PvtMemory *memory;
 
   if (!pvt_meminfo_read (pvt_call_root (call), &info, error))
     return FALSE;
-  memory = pvt_memory_new ();
-  memory->total = info.total;
-  memory->free = info.free;
-  memory->available = info.available;
-  memory->available_estimated = info.available_estimated;
-  memory->buffers = info.buffers;
-  memory->cached = info.cached;
-  memory->reclaimable = info.reclaimable;
-  memory->shared = info.shared;
-  memory->dirty = info.dirty;
-  memory->writeback = info.writeback;
-  memory->swap_total = info.swap_total;
-  memory->swap_free = info.swap_free;
-  memory->swap_cached = info.swap_cached;
-  memory->has_hugepages_total = memory->has_hugepages_free = memory->has_hugepage_size
-      = info.huge_size > 0;
-  memory->hugepages_total = info.huge_total;
-  memory->hugepages_free = info.huge_free;
-  memory->hugepage_size = info.huge_size;
-  *result = memory;
+  *result = pvt_memory_report (&info);
   return TRUE;
 }
 
@@ -208,16 +218,17 @@ filesystem (const PvtMount *mount, const PvtStatfsResult *result)
   return fs;
 }
 
-gboolean
-pvt_handle_get_filesystems (PvtCall *call, GPtrArray **result, GError **error)
+GPtrArray *
+pvt_filesystems_report (const PvtRoot *root, GError **error)
 {
-  g_autoptr (GPtrArray) mounts = pvt_mountinfo_read (pvt_call_root (call), error);
+  g_autoptr (GPtrArray) mounts = pvt_mountinfo_read (root, error);
   g_autoptr (GPtrArray) real = g_ptr_array_new ();
   g_autofree PvtStatfsQuery *queries = NULL;
   g_autofree PvtStatfsResult *answers = NULL;
+  GPtrArray *list;
 
   if (mounts == NULL)
-    return FALSE;
+    return NULL;
   for (guint i = 0; i < mounts->len; i++)
     if (!pvt_mount_is_pseudo (mounts->pdata[i]))
       g_ptr_array_add (real, mounts->pdata[i]);
@@ -231,10 +242,17 @@ pvt_handle_get_filesystems (PvtCall *call, GPtrArray **result, GError **error)
       queries[i].direct = pvt_mount_answers (mount, mounts);
     }
   pvt_statfs_probe (queries, real->len, answers);
-  *result = g_ptr_array_sized_new (real->len);
+  list = g_ptr_array_sized_new (real->len);
   for (guint i = 0; i < real->len; i++)
-    g_ptr_array_add (*result, filesystem (real->pdata[i], &answers[i]));
-  return TRUE;
+    g_ptr_array_add (list, filesystem (real->pdata[i], &answers[i]));
+  return list;
+}
+
+gboolean
+pvt_handle_get_filesystems (PvtCall *call, GPtrArray **result, GError **error)
+{
+  *result = pvt_filesystems_report (pvt_call_root (call), error);
+  return *result != NULL;
 }
 
 static gboolean

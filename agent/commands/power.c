@@ -2,6 +2,7 @@
 #include "agent/core/call.h"
 #include "agent/core/log.h"
 #include "agent/platform/child.h"
+#include "agent/telemetry/telemetry.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -17,10 +18,11 @@ static const struct
   const char *mode;
   const char *option; /* of shutdown(8) */
   const char *plain;  /* the program that does just that */
+  PvtShutdownReason reason;
 } modes[] = {
-  { "powerdown", "-P", "poweroff" },
-  { "halt", "-H", "halt" },
-  { "reboot", "-r", "reboot" },
+  { "powerdown", "-P", "poweroff", PVT_SHUTDOWN_REASON_POWEROFF },
+  { "halt", "-H", "halt", PVT_SHUTDOWN_REASON_HALT },
+  { "reboot", "-r", "reboot", PVT_SHUTDOWN_REASON_REBOOT },
 };
 
 static gboolean
@@ -68,6 +70,7 @@ pvt_handle_guest_shutdown (PvtCall *call, const PvtGuestShutdownArgs *args, GErr
       if (strcmp (mode, modes[i].mode) != 0)
         continue;
       pvt_log (PVT_LOG_INFO, "%s: the host asked for %s", call->channel, mode);
+      pvt_telemetry_host_asked (modes[i].reason);
       if (have_program ("shutdown") && order (call, full, &first))
         return TRUE;
       if (!have_program (modes[i].plain))

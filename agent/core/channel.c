@@ -33,8 +33,8 @@ struct _PvtChannel
   gboolean running; /* inside process() */
 };
 
-static gsize
-out_waiting (const PvtChannel *channel)
+gsize
+pvt_channel_waiting (const PvtChannel *channel)
 {
   return channel->out.len - channel->out_done;
 }
@@ -54,7 +54,7 @@ pvt_channel_out (PvtChannel *channel)
 gboolean
 pvt_channel_has_room (const PvtChannel *channel)
 {
-  return out_waiting (channel) < PVT_CHANNEL_HIGH_WATER;
+  return pvt_channel_waiting (channel) < PVT_CHANNEL_HIGH_WATER;
 }
 
 static gboolean
@@ -88,7 +88,7 @@ watch (PvtChannel *channel)
     }
   if (may_read (channel))
     want |= G_IO_IN;
-  if (out_waiting (channel))
+  if (pvt_channel_waiting (channel))
     want |= G_IO_OUT;
   /* Who waits for an answer sends nothing: to look away for its time would be two
    * changes of the poll a request. It is done once something comes. */
@@ -105,6 +105,7 @@ peer_gone (PvtChannel *channel, int error_number)
     return;
   channel->parked = TRUE;
   watch (channel);
+  channel->dialect->park (channel->state);
   channel->gone (channel, error_number, channel->user_data);
 }
 
@@ -112,9 +113,9 @@ peer_gone (PvtChannel *channel, int error_number)
 static gboolean
 flush (PvtChannel *channel)
 {
-  while (out_waiting (channel) > 0)
+  while (pvt_channel_waiting (channel) > 0)
     {
-      gssize n = write (channel->fd, channel->out.data + channel->out_done, out_waiting (channel));
+      gssize n = write (channel->fd, channel->out.data + channel->out_done, pvt_channel_waiting (channel));
 
       if (n < 0 && errno == EINTR)
         continue;

@@ -70,6 +70,12 @@ compat_pending (gpointer state)
   return compat_may_read (state) && pvt_framer_pending (&((Compat *) state)->framer);
 }
 
+/* Nothing is sent here that was not asked for. */
+static void
+compat_park (gpointer state G_GNUC_UNUSED)
+{
+}
+
 static void
 compat_resume (gpointer state)
 {
@@ -117,4 +123,5 @@ compat_handle (gpointer state)
 
 const PvtDialect pvt_dialect_compat
     = { compat_open, compat_close,   compat_reserve,  compat_commit,
-        compat_handle, compat_pending, compat_may_read, compat_resume };
+        compat_handle, compat_pending, compat_may_read, compat_park,
+        compat_resume };

@@ -26,6 +26,8 @@ typedef struct
   gboolean (*pending) (gpointer state);
   /* TRUE while more input is wanted. */
   gboolean (*may_read) (gpointer state);
+  /* Nobody listens: nothing more is produced until resume(). */
+  void (*park) (gpointer state);
   /* The other side may be another program from here on. */
   void (*resume) (gpointer state);
 } PvtDialect;
@@ -37,6 +39,9 @@ const char *pvt_channel_name (const PvtChannel *channel);
 
 /* Where answers are appended. */
 PvtBuf *pvt_channel_out (PvtChannel *channel);
+
+/* Bytes that wait to be written. */
+gsize pvt_channel_waiting (const PvtChannel *channel);
 
 /* TRUE while little enough waits to be written that more may be appended. */
 gboolean pvt_channel_has_room (const PvtChannel *channel);

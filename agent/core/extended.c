@@ -28,6 +28,7 @@ typedef struct
   PvtPacketParser parser;
   gboolean greeted;
   GHashTable *calls; /* id -> Call */
+  gsize starved;     /* a stream waits until less than this waits in the channel; 0: none */
 } Extended;
 
 typedef struct
@@ -99,9 +100,14 @@ stream_send (PvtPacketType type, guint8 channel, const void *data, gsize len, gp
 }
 
 static gboolean
-stream_has_room (gpointer user_data)
+stream_has_room (gsize mark, gpointer user_data)
 {
-  return pvt_channel_has_room (((Call *) user_data)->owner->channel);
+  Extended *extended = ((Call *) user_data)->owner;
+
+  if (pvt_channel_waiting (extended->channel) < mark)
+    return TRUE;
+  extended->starved = MAX (extended->starved, mark);
+  return FALSE;
 }
 
 static void
@@ -281,19 +287,29 @@ extended_commit (gpointer state, gsize n)
   pvt_packet_commit (&((Extended *) state)->parser, n);
 }
 
+/* Those that have begun. A stream that is told something may end. */
 static void
-wake_streams (Extended *extended)
+collect_streams (Extended *extended, GPtrArray *streams)
 {
-  g_autoptr (GPtrArray) streams = g_ptr_array_new ();
   GHashTableIter iter;
   gpointer value;
 
-  if (g_hash_table_size (extended->calls) == 0 || !pvt_channel_has_room (extended->channel))
-    return;
   g_hash_table_iter_init (&iter, extended->calls);
   while (g_hash_table_iter_next (&iter, NULL, &value))
     if (((Call *) value)->job == NULL)
-      g_ptr_array_add (streams, ((Call *) value)->stream);
+      g_ptr_array_add (streams, pvt_stream_ref (((Call *) value)->stream));
+}
+
+static void
+wake_streams (Extended *extended)
+{
+  g_autoptr (GPtrArray) streams
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_stream_unref);
+
+  if (g_hash_table_size (extended->calls) == 0 || !pvt_channel_has_room (extended->channel))
+    return;
+  extended->starved = 0;
+  collect_streams (extended, streams);
   for (guint i = 0; i < streams->len; i++)
     pvt_stream_wake (streams->pdata[i]);
 }
@@ -325,11 +341,14 @@ extended_handle (gpointer state)
     }
 }
 
-/* The parser was asked until it had nothing more: only what is read can help. */
+/* The parser was asked until it had nothing more: only what is read can help,
+ * and room for a stream. */
 static gboolean
-extended_pending (gpointer state G_GNUC_UNUSED)
+extended_pending (gpointer state)
 {
-  return FALSE;
+  const Extended *extended = state;
+
+  return extended->starved > 0 && pvt_channel_waiting (extended->channel) < extended->starved;
 }
 
 static gboolean
@@ -339,10 +358,29 @@ extended_may_read (gpointer state G_GNUC_UNUSED)
 }
 
 static void
-extended_resume (gpointer state G_GNUC_UNUSED)
+suspend_streams (Extended *extended, gboolean suspended)
 {
+  g_autoptr (GPtrArray) streams
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_stream_unref);
+
+  collect_streams (extended, streams);
+  for (guint i = 0; i < streams->len; i++)
+    pvt_stream_suspend (streams->pdata[i], suspended);
+}
+
+static void
+extended_park (gpointer state)
+{
+  suspend_streams (state, TRUE);
+}
+
+static void
+extended_resume (gpointer state)
+{
+  suspend_streams (state, FALSE);
 }
 
 const PvtDialect pvt_dialect_extended
     = { extended_open,   extended_close,   extended_reserve,  extended_commit,
-        extended_handle, extended_pending, extended_may_read, extended_resume };
+        extended_handle, extended_pending, extended_may_read, extended_park,
+        extended_resume };

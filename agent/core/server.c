@@ -3,6 +3,7 @@
 
 #include "agent/guardian/freezer.h"
 #include "agent/lifecycle/disruption.h"
+#include "agent/telemetry/telemetry.h"
 #include "log.h"
 #include "notify.h"
 #include "policy.h"
@@ -115,6 +116,7 @@ pvt_server_run (const PvtConfig *config, GError **error)
       pvt_disruption_start (config, server.root);
       g_main_loop_run (server.loop);
       pvt_notify ("STOPPING=1");
+      pvt_telemetry_stop ();
     }
   pvt_freezer_finish ();
   pvt_disruption_stop ();

@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include "agent/platform/child-watch.h"
+#include "dialect.h"
 #include "log.h"
 #include "protocol/codec/encode.h"
 #include "protocol/codec/object.h"
@@ -25,6 +26,10 @@
 /* How long the output of a program that has ended is waited for when somebody
  * else, whom it has started, holds it open. */
 #define LINGER_MS 500
+
+/* A feed leaves no more than this in the channel: what is offered later is of
+ * more use than what is old. */
+#define FEED_MARK (16 * 1024)
 
 /* The window is opened again in steps: a packet a step, not a packet a read. */
 #define WINDOW_STEP (PVT_STREAM_WINDOW / 4)
@@ -59,6 +64,8 @@ struct _PvtStream
   guint linger;
   gboolean has_worker;
   char *result; /* of the worker */
+  const PvtStreamFeed *feed; /* NULL: none, or dropped */
+  gpointer feed_data;
 };
 
 PvtStream *
@@ -105,6 +112,15 @@ close_input (PvtStream *stream)
 }
 
 static void
+drop_feed (PvtStream *stream)
+{
+  const PvtStreamFeed *feed = g_steal_pointer (&stream->feed);
+
+  if (feed)
+    feed->drop (stream->feed_data);
+}
+
+static void
 close_all (PvtStream *stream)
 {
   g_clear_handle_id (&stream->linger, g_source_remove);
@@ -119,6 +135,7 @@ pvt_stream_unref (PvtStream *stream)
 {
   if (stream == NULL || !g_atomic_ref_count_dec (&stream->refs))
     return;
+  drop_feed (stream);
   close_all (stream);
   pvt_buf_clear (&stream->in_buf);
   g_free (stream->result);
@@ -157,6 +174,14 @@ pvt_stream_attach_worker (PvtStream *stream)
   stream->has_worker = TRUE;
 }
 
+void
+pvt_stream_attach_feed (PvtStream *stream, const PvtStreamFeed *ops, gpointer feed)
+{
+  stream->attached = TRUE;
+  stream->feed_data = feed;
+  stream->feed = ops;
+}
+
 gboolean
 pvt_stream_input_complete (PvtStream *stream)
 {
@@ -193,7 +218,7 @@ check_end (PvtStream *stream)
   const PvtStreamOps *ops = stream->ops;
   g_autofree char *end = NULL;
 
-  if (ops == NULL || stream->outputs[0].fd >= 0 || stream->outputs[1].fd >= 0)
+  if (ops == NULL || stream->feed || stream->outputs[0].fd >= 0 || stream->outputs[1].fd >= 0)
     return;
   if ((stream->pid && !stream->child_ended) || (stream->has_worker && stream->result == NULL))
     return;
@@ -213,7 +238,7 @@ watch_output (Output *output)
 {
   PvtStream *stream = output->stream;
   gboolean want = output->fd >= 0 && output->credit > 0 && stream->ops
-                  && stream->ops->has_room (stream->user_data);
+                  && stream->ops->has_room (PVT_CHANNEL_HIGH_WATER, stream->user_data);
 
   if (want && output->source == 0)
     output->source = g_unix_fd_add (output->fd, G_IO_IN | G_IO_HUP, output_readable, output);
@@ -270,6 +295,21 @@ pvt_stream_window (PvtStream *stream, guint channel, guint32 bytes)
   output = &stream->outputs[channel - 1];
   output->credit = MIN (output->credit + bytes, (guint64) PVT_STREAM_WINDOW * 16);
   watch_output (output);
+  if (stream->feed)
+    stream->feed->ready (stream->feed_data);
+}
+
+gboolean
+pvt_stream_offer (PvtStream *stream, const char *data, gsize len)
+{
+  Output *output = &stream->outputs[0];
+
+  if (stream->ops == NULL || output->credit < len
+      || !stream->ops->has_room (FEED_MARK, stream->user_data))
+    return FALSE;
+  output->credit -= len;
+  stream->ops->send (PVT_PACKET_DATA, output->number, data, len, stream->user_data);
+  return TRUE;
 }
 
 void
@@ -277,6 +317,15 @@ pvt_stream_wake (PvtStream *stream)
 {
   watch_output (&stream->outputs[0]);
   watch_output (&stream->outputs[1]);
+  if (stream->feed)
+    stream->feed->ready (stream->feed_data);
+}
+
+void
+pvt_stream_suspend (PvtStream *stream, gboolean suspended)
+{
+  if (stream->feed)
+    stream->feed->suspend (stream->feed_data, suspended);
 }
 
 /* ---- from the host ---- */
@@ -460,6 +509,8 @@ pvt_stream_begin (PvtStream *stream)
 {
   if (stream->pid)
     pvt_child_watch (stream->pid, child_ended, pvt_stream_ref (stream));
+  if (stream->feed)
+    stream->feed->begin (stream, stream->feed_data);
   pvt_stream_wake (stream);
   check_end (stream);
 }
@@ -497,6 +548,7 @@ pvt_stream_drop (PvtStream *stream)
   gboolean terminal = stream->terminal >= 0;
 
   stream->ops = NULL;
+  drop_feed (stream);
   close_all (stream);
   /* As when a line is cut; a program on pipes sees them close. */
   if (terminal && stream->pid > 0 && !stream->child_ended)

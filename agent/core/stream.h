@@ -21,11 +21,29 @@ typedef struct
 {
   /* Sends a packet of the stream's. */
   void (*send) (PvtPacketType type, guint8 channel, const void *data, gsize len, gpointer user_data);
-  /* TRUE while the channel takes more. */
-  gboolean (*has_room) (gpointer user_data);
+  /* TRUE while less than @mark bytes wait in the channel. After FALSE the stream
+   * is woken once that is so. */
+  gboolean (*has_room) (gsize mark, gpointer user_data);
   /* It is over: END was sent. The stream may be freed. */
   void (*over) (gpointer user_data);
 } PvtStreamOps;
+
+/*
+ * Data that the agent makes itself, such as events; all on the main loop. What
+ * a host is slow to take waits at the feed, not in the channel: see
+ * pvt_stream_offer().
+ */
+typedef struct
+{
+  /* The reply was sent: pvt_stream_offer() may be called from here on. */
+  void (*begin) (PvtStream *stream, gpointer feed);
+  /* What was refused may be offered again. */
+  void (*ready) (gpointer feed);
+  /* Nobody listens for the time being, or again. */
+  void (*suspend) (gpointer feed, gboolean suspended);
+  /* It is over, perhaps before it began; the feed may be freed. */
+  void (*drop) (gpointer feed);
+} PvtStreamFeed;
 
 /* ---- the handler's side ---- */
 
@@ -45,6 +63,15 @@ void pvt_stream_attach_child (PvtStream *stream, pid_t pid, int terminal);
  * pvt_stream_finish() when it is done, from whatever thread.
  */
 void pvt_stream_attach_worker (PvtStream *stream);
+
+/* The stream's output is what @ops offers. */
+void pvt_stream_attach_feed (PvtStream *stream, const PvtStreamFeed *ops, gpointer feed);
+
+/*
+ * Sends @len bytes as one packet, or refuses: as long as the host has not asked
+ * for so much more, or other things wait in the channel. Main loop only.
+ */
+gboolean pvt_stream_offer (PvtStream *stream, const char *data, gsize len);
 
 /* @end: the JSON of a PvtStreamEnd, taken over. */
 void pvt_stream_finish (PvtStream *stream, char *end);
@@ -73,6 +100,9 @@ void pvt_stream_control (PvtStream *stream, const char *json, gsize len);
 
 /* The channel has room again. */
 void pvt_stream_wake (PvtStream *stream);
+
+/* The channel's peer has gone for the time being, or is back. */
+void pvt_stream_suspend (PvtStream *stream, gboolean suspended);
 
 /* The host is gone or gave it up: closes all, calls nothing any more. */
 void pvt_stream_drop (PvtStream *stream);

@@ -6,6 +6,7 @@
 #include "agent/core/server.h"
 #include "agent/platform/announce.h"
 #include "agent/platform/clock-state.h"
+#include "agent/telemetry/telemetry.h"
 #include "event-hooks.h"
 #include "gap.h"
 
@@ -109,6 +110,7 @@ react (guint reasons, const PvtGap *gap, const gint *cancelled, PvtReaction *rea
   if (gap && pvt_server_config ()->sync_clock)
     correct_clock (gap, cancelled, reaction);
   keep (reaction);
+  pvt_telemetry_disrupted ((PvtDisruptionKind) reaction->by); /* in the same order */
   run_hooks (reaction, cancelled);
   announce (reaction, cancelled);
 }

@@ -29,6 +29,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_users,
   &pvt_verb_status,
   &pvt_verb_health,
+  &pvt_verb_watch,
   &pvt_verb_wait,
   &pvt_verb_freeze,
   &pvt_verb_thaw,

@@ -147,8 +147,8 @@ pvt_print_fact (const char *name, const char *value)
 }
 
 /* The generator leaves DEL and C1 controls as they are; terminals may obey them. */
-static void
-print_escaped (const char *text)
+void
+pvt_print_escaped (const char *text)
 {
   for (const char *p = text; *p; p = g_utf8_next_char (p))
     {
@@ -166,7 +166,7 @@ pvt_print_json (JsonNode *node)
 {
   g_autofree char *text = json_to_string (node, TRUE);
 
-  print_escaped (text);
+  pvt_print_escaped (text);
   putchar ('\n');
 }
 

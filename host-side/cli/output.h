@@ -29,6 +29,9 @@ void pvt_table_print (PvtTable *table);
 /* "Name:   value" lines; a NULL value prints nothing. */
 void pvt_print_fact (const char *name, const char *value);
 
+/* JSON text, with what a terminal may obey escaped. */
+void pvt_print_escaped (const char *text);
+
 /* JSON with a newline behind it. */
 void pvt_print_json (JsonNode *node);
 

@@ -8,3 +8,4 @@
 #include "pvt-client.h"
 #include "pvt-error.h"
 #include "pvt-types.h"
+#include "pvt-watch.h"

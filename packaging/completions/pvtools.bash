@@ -50,7 +50,8 @@ _pvtools() {
 		-c | -o | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json) skip=yes ;;
 		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
 		--boot | --frozen | --dump) skip=yes ;;
-		-e | -C | -u | --env | --directory | --user) skip=yes ;;
+		-e | -C | -u | -m | --env | --directory | --user) skip=yes ;;
+		--event | --metrics | --period | --heartbeat | --full-percent | --count) skip=yes ;;
 		-t) [ "$verb" = exec ] || skip=yes ;;
 		-*) ;;
 		*)

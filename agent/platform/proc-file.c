@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "proc-file.h"
+
+#include "bounds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* seq_file(9) fills a buffer of a page at least before it returns. */
+#define FIRST_SIZE 4096
+
+static gboolean
+make_room (PvtProcFile *file)
+{
+  if (file->len + 1 < file->size)
+    return TRUE;
+  if (file->size >= PVT_MAX_PROC_FILE)
+    return FALSE;
+  file->size = file->size ? file->size * 2 : FIRST_SIZE;
+  file->text = g_realloc (file->text, file->size);
+  return TRUE;
+}
+
+gboolean
+pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root)
+{
+  gssize n;
+
+  if (file->fd < 0)
+    file->fd = openat (root->fd, file->path, O_RDONLY | O_CLOEXEC);
+  if (file->fd < 0)
+    return FALSE;
+  file->len = 0;
+  do
+    {
+      gsize room;
+
+      if (!make_room (file))
+        return FALSE;
+      room = file->size - file->len - 1;
+      n = pread (file->fd, file->text + file->len, room, (off_t) file->len);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        return FALSE;
+      file->len += (gsize) n;
+      /* A file of one piece that did not fill the room was read whole. */
+      if (!file->records && (gsize) n < room)
+        break;
+    }
+  while (n != 0);
+  file->text[file->len] = '\0';
+  return TRUE;
+}
+
+void
+pvt_proc_file_close (PvtProcFile *file)
+{
+  if (file->fd >= 0)
+    close (file->fd);
+  g_free (file->text);
+  *file = (PvtProcFile){ .path = file->path, .records = file->records, .fd = -1 };
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A file of /proc that is read again and again: it stays open, so that reading
+ * it once more is one system call, or a few when it is long. */
+#pragma once
+
+#include "root.h"
+
+typedef struct
+{
+  const char *path;  /* without leading slash */
+  gboolean records;  /* the kernel hands it out in pieces: read to its end */
+  int fd;            /* -1: not open */
+  char *text;        /* what was read last */
+  gsize len, size;
+} PvtProcFile;
+
+/* Reads all of it into @file->text. FALSE when it is not there or too long. */
+gboolean pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root);
+
+/* Closes it and frees the text; it may be read again. */
+void pvt_proc_file_close (PvtProcFile *file);
