@@ -2,9 +2,12 @@
 /* What waits for a slow host, what has changed, and when things are due. */
 #include "tap-main.h"
 
+#include "agent/platform/kmsg-record.h"
 #include "agent/platform/netdev.h"
+#include "agent/platform/system-bus.h"
 #include "agent/telemetry/changes.h"
 #include "agent/telemetry/event-queue.h"
+#include "agent/telemetry/rate.h"
 #include "agent/telemetry/subscription.h"
 #include "pvt-tables.h"
 
@@ -232,6 +235,102 @@ netdev (void **state G_GNUC_UNUSED)
   assert_int_equal (second->tx_dropped, 25);
 }
 
+static gboolean
+parse (const char *text, PvtKmsgRecord *record)
+{
+  return pvt_kmsg_parse (text, strlen (text), record);
+}
+
+static void
+kernel_records (void **state G_GNUC_UNUSED)
+{
+  g_autofree char *filler = g_strnfill (PVT_KMSG_TEXT + 100, 'x');
+  g_autofree char *long_one = g_strconcat ("4,1,2,-;", filler, NULL);
+  PvtKmsgRecord record;
+
+  assert_true (parse ("4,339,5140900,-;NET: Registered \\x1b[1m\n SUBSYSTEM=net\n", &record));
+  assert_int_equal (record.level, 4);
+  assert_int_equal (record.facility, 0);
+  assert_int_equal (record.sequence, 339);
+  assert_int_equal (record.time_us, 5140900);
+  assert_string_equal (record.text, "NET: Registered \x1b[1m");
+  assert_true (parse ("30,1,2,c,caller=T1;systemd[1]: x", &record));
+  assert_int_equal (record.level, 6);
+  assert_int_equal (record.facility, 3);
+  assert_true (parse (long_one, &record));
+  assert_int_equal (strlen (record.text), PVT_KMSG_TEXT);
+  assert_true (parse ("4,1,2,-;a\\x00b\\xzz", &record));
+  assert_string_equal (record.text, "ab\\xzz");
+  assert_true (parse ("4,1,2,-;", &record));
+  assert_string_equal (record.text, "");
+  assert_false (parse ("", &record));
+  assert_false (parse ("4,1,2,-", &record));
+  assert_false (parse ("4,1;2,-;x", &record));
+  assert_false (parse ("4,,2,-;x", &record));
+  assert_false (parse ("x4,1,2,-;x", &record));
+  assert_false (parse ("4,99999999999999999999,2,-;x", &record));
+}
+
+static void
+out_of_memory (void **state G_GNUC_UNUSED)
+{
+  PvtKmsgRecord record;
+  PvtKmsgOom oom;
+
+  assert_true (parse ("3,1,2,-;Out of memory: Killed process 812 (tail) total-vm:3072000kB, anon-rss:900000kB\n", &record));
+  assert_true (pvt_kmsg_is_oom (&record, &oom));
+  assert_int_equal (oom.pid, 812);
+  assert_string_equal (oom.process, "tail");
+  assert_false (oom.cgroup);
+  assert_true (parse ("3,1,2,-;Memory cgroup out of memory: Killed process 9 (a) (b) total-vm:1kB\n", &record));
+  assert_true (pvt_kmsg_is_oom (&record, &oom));
+  assert_string_equal (oom.process, "a) (b");
+  assert_true (oom.cgroup);
+  /* A program that writes the same is not believed. */
+  assert_true (parse ("11,1,2,-;Out of memory: Killed process 812 (tail) total-vm:1kB\n", &record));
+  assert_false (pvt_kmsg_is_oom (&record, &oom));
+  assert_true (parse ("3,1,2,-;Out of memory: Killed process x (tail)", &record));
+  assert_false (pvt_kmsg_is_oom (&record, &oom));
+  assert_true (parse ("3,1,2,-;Out of memory: Killed process 812 (tail", &record));
+  assert_false (pvt_kmsg_is_oom (&record, &oom));
+  assert_true (parse ("3,1,2,-;Out of memory: Killed process 812 ", &record));
+  assert_false (pvt_kmsg_is_oom (&record, &oom));
+}
+
+static void
+rates (void **state G_GNUC_UNUSED)
+{
+  PvtRate rate = { .burst = 3, .per_second = 2 };
+  guint64 suppressed = 9;
+
+  for (guint i = 0; i < 3; i++)
+    assert_true (pvt_rate_pass (&rate, 1000, &suppressed));
+  assert_int_equal (suppressed, 0);
+  assert_false (pvt_rate_pass (&rate, 1000, &suppressed));
+  assert_false (pvt_rate_pass (&rate, 400000, &suppressed));
+  assert_true (pvt_rate_pass (&rate, 600000, &suppressed));
+  assert_int_equal (suppressed, 2);
+  assert_false (pvt_rate_pass (&rate, 600000, &suppressed));
+  /* A long time makes no more than the burst. */
+  for (guint i = 0; i < 3; i++)
+    assert_true (pvt_rate_pass (&rate, G_GINT64_CONSTANT (3600000000), &suppressed));
+  assert_false (pvt_rate_pass (&rate, G_GINT64_CONSTANT (3600000000), &suppressed));
+}
+
+static void
+unit_names (void **state G_GNUC_UNUSED)
+{
+  char name[16];
+
+  assert_true (pvt_unit_of_path ("/org/freedesktop/systemd1/unit/cron_2eservice", name, sizeof name));
+  assert_string_equal (name, "cron.service");
+  assert_false (pvt_unit_of_path ("/org/freedesktop/systemd1/unit/", name, sizeof name));
+  assert_false (pvt_unit_of_path ("/org/freedesktop/systemd1/unit/a_2", name, sizeof name));
+  assert_false (pvt_unit_of_path ("/org/freedesktop/login1", name, sizeof name));
+  assert_true (pvt_unit_of_path ("/org/freedesktop/systemd1/unit/0123456789abcdefg", name, sizeof name));
+  assert_string_equal (name, "0123456789abcde");
+}
+
 int
 main (void)
 {
@@ -240,6 +339,8 @@ main (void)
     cmocka_unit_test (queue_is_bounded_in_bytes), cmocka_unit_test (changes_are_seen),
     cmocka_unit_test (schedules_meet),            cmocka_unit_test (subscribers_are_bounded),
     cmocka_unit_test (reports),                   cmocka_unit_test (netdev),
+    cmocka_unit_test (kernel_records),            cmocka_unit_test (out_of_memory),
+    cmocka_unit_test (rates),                     cmocka_unit_test (unit_names),
   };
 
   return cmocka_run_group_tests_name ("telemetry", tests, NULL, NULL);
