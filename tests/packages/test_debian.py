@@ -18,7 +18,8 @@ import debs
 import tap
 from tap import check, equal, note
 
-PACKAGES = ["gir1.2-pvtools-1", "libpvtools-dev", "libpvtools0", "pvtools", "pvtools-agent", "pvtools-doc"]
+PACKAGES = ["gir1.2-pvtools-1", "libpvtools-dev", "libpvtools0", "pvtools", "pvtools-agent",
+            "pvtools-agent-drivers", "pvtools-doc", "pvtools-exporter", "pvtools-vmm"]
 
 
 def run(*words, code=0, **keywords):
@@ -115,16 +116,38 @@ def test_the_example_configuration_is_one():
 def test_the_pages_are_sound():
     with tempfile.TemporaryDirectory() as name:
         place = pathlib.Path(name)
-        unpack(place, "pvtools-agent", "pvtools")
+        unpack(place, "pvtools-agent", "pvtools", "pvtools-agent-drivers", "pvtools-exporter", "pvtools-vmm")
         pages = sorted(place.glob("usr/share/man/man?/*.gz"))
-        equal([page.name for page in pages], ["pvtools.1.gz", "pvtools-agent.conf.5.gz", "pvtools-hooks.7.gz",
-                                              "pvtools-agent.8.gz"], "pages")
+        equal([page.name for page in pages], ["pvtools-exporter.1.gz", "pvtools-vmm.1.gz", "pvtools.1.gz",
+                                              "pvtools-agent.conf.5.gz", "pvtools-agent-drivers.7.gz",
+                                              "pvtools-hooks.7.gz", "pvtools-agent.8.gz"], "pages")
         for page in pages:
             run("mandoc", "-T", "lint", "-W", "warning", page)
-        text = run("sh", "-c", f"mandoc -T ascii {pages[0]} | col -bx")
+        text = run("sh", "-c", f"mandoc -T ascii {pages[2]} | col -bx")
         for verb in ("ping", "info", "snapshot"):
             check(re.search(rf"^ +{verb} GUEST", text, re.M), verb)
         check(re.search(r"^ +4 +timed out$", text, re.M), "exit codes")
+
+
+def test_the_exporter_has_a_user_and_a_service():
+    files = contents("pvtools-exporter")
+    check("/etc/default/pvtools-exporter" in files and "/usr/lib/sysusers.d/pvtools-exporter.conf" in files, files)
+    check("/usr/share/doc/pvtools-exporter/examples/prometheus.yml" in files, files)
+    with tempfile.TemporaryDirectory() as place:
+        run("dpkg-deb", "-e", debs.deb("pvtools-exporter"), place)
+        script = (pathlib.Path(place) / "postinst").read_text()
+        check("systemd-sysusers" in script and "deb-systemd-invoke" in script, script)
+        check(script.index("systemd-sysusers") < script.index("deb-systemd-invoke"), "the user comes first")
+
+
+def test_the_drivers_are_made_part_of_the_next_boot():
+    files = contents("pvtools-agent-drivers")
+    check("x" in files["/usr/share/initramfs-tools/hooks/pvtools"], "the hook can be run")
+    with tempfile.TemporaryDirectory() as place:
+        run("dpkg-deb", "-e", debs.deb("pvtools-agent-drivers"), place)
+        check("update-initramfs" in (pathlib.Path(place) / "triggers").read_text(), "the image is made anew")
+        script = (pathlib.Path(place) / "postinst").read_text()
+        check("deb-systemd-helper enable" not in script, "the root grows only where somebody wants it")
 
 
 def test_maintainer_scripts_start_and_stop_the_service():
