@@ -3,6 +3,7 @@
 #include "core/config.h"
 #include "core/daemon.h"
 #include "core/log.h"
+#include "core/oneshot.h"
 #include "core/server.h"
 #include "guardian/freezer.h"
 #include "pvt-handlers.h"
@@ -43,6 +44,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   PvtConfig config;
   gboolean ok = TRUE;
+  int code = EXIT_SUCCESS;
 
   if (!pvt_config_load (&config, argc, argv, &error))
     {
@@ -63,11 +65,13 @@ main (int argc, char **argv)
 
       fputs (text, stdout);
     }
+  else if (pvt_oneshot_wanted (&config))
+    ok = pvt_log_init (NULL, FALSE, &error) && pvt_oneshot_run (&config, &code, &error);
   else
     ok = run (&config, &error);
   pvt_config_clear (&config);
   if (ok)
-    return EXIT_SUCCESS;
+    return code;
   pvt_log (PVT_LOG_ERROR, "%s", error->message);
   return EXIT_FAILURE;
 }

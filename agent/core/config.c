@@ -253,6 +253,8 @@ enum
   OPT_ROOT,
   OPT_BLACKLIST,
   OPT_AFTERMATH,
+  OPT_DOCTOR,
+  OPT_GROW,
 };
 
 /* getopt_long(3), not GOption: -F/path and -b? with the value attached are what
@@ -279,6 +281,8 @@ static const struct option long_options[] = {
   { "help", no_argument, NULL, 'h' },
   { "profile", required_argument, NULL, OPT_PROFILE },
   { "root", required_argument, NULL, OPT_ROOT },
+  { "doctor", optional_argument, NULL, OPT_DOCTOR },
+  { "grow", required_argument, NULL, OPT_GROW },
   { "after-freeze", no_argument, NULL, OPT_AFTERMATH }, /* see agent/guardian */
   { NULL, 0, NULL, 0 },
 };
@@ -303,6 +307,8 @@ pvt_config_help (void)
          "  -v, --verbose           log every command\n"
          "  -r, --retry-path        wait for a path that is not there (always done)\n"
          "  -D, --dump-conf         print the effective configuration and exit\n"
+         "      --doctor[=json]     say what is not as it should be in this guest, and exit\n"
+         "      --grow MOUNTPOINT   let a filesystem take what its disk has gained, and exit\n"
          "  -V, --version           print the version and exit\n"
          "  -h, --help              print this and exit\n"
          "      --root DIR          read /proc, /sys and /etc below it (for tests)\n";
@@ -345,6 +351,10 @@ text_option (PvtConfig *config, Options *o, int option)
       return &config->profile;
     case OPT_ROOT:
       return &config->root;
+    case OPT_DOCTOR:
+      return &config->doctor;
+    case OPT_GROW:
+      return &config->grow;
     default:
       return NULL;
     }
@@ -395,7 +405,9 @@ parse_options (PvtConfig *config, Options *o, int argc, char **argv, GError **er
       gboolean *flag = flag_option (config, option);
 
       if (text)
-        set_text (text, optarg ? optarg : DEFAULT_HOOK);
+        set_text (text, optarg                 ? optarg
+                        : option == OPT_DOCTOR ? "text"
+                                               : DEFAULT_HOOK);
       else if (flag)
         *flag = TRUE;
       else
@@ -491,6 +503,8 @@ pvt_config_clear (PvtConfig *config)
   g_free (config->hooks_dir);
   g_free (config->events_dir);
   g_free (config->root);
+  g_free (config->doctor);
+  g_free (config->grow);
   memset (config, 0, sizeof *config);
 }
 

@@ -40,6 +40,8 @@ typedef struct
   guint freeze_deadline; /* s until a freeze ends by itself; 0: never */
   guint hook_timeout;    /* s */
   gboolean hooks_required; /* one that fails fails the freeze */
+  char *doctor;        /* "text" or "json": check the guest and exit */
+  char *grow;          /* a mountpoint: grow its filesystem and exit */
   gboolean aftermath;    /* run the thaw hooks of a dead agent and exit */
   char *root;          /* where /proc and /sys are read; "/" but in tests */
   gboolean daemon;

@@ -91,15 +91,27 @@ tune_malloc (void)
 }
 
 gboolean
+pvt_server_open_root (const PvtConfig *config, GError **error)
+{
+  server.config = config;
+  server.root = pvt_root_open (config->root, error);
+  return server.root != NULL;
+}
+
+void
+pvt_server_close_root (void)
+{
+  g_clear_pointer (&server.root, pvt_root_free);
+}
+
+gboolean
 pvt_server_run (const PvtConfig *config, GError **error)
 {
   gboolean ok;
 
   tune_malloc ();
-  server.config = config;
   server.started = g_get_monotonic_time ();
-  server.root = pvt_root_open (config->root, error);
-  if (server.root == NULL)
+  if (!pvt_server_open_root (config, error))
     return FALSE;
   server.endpoints = g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_endpoint_free);
   server.loop = g_main_loop_new (NULL, FALSE);
@@ -122,6 +134,6 @@ pvt_server_run (const PvtConfig *config, GError **error)
   pvt_disruption_stop ();
   g_ptr_array_unref (server.endpoints);
   g_main_loop_unref (server.loop);
-  g_clear_pointer (&server.root, pvt_root_free);
+  pvt_server_close_root ();
   return ok;
 }

@@ -12,6 +12,10 @@
  */
 gboolean pvt_server_run (const PvtConfig *config, GError **error);
 
+/* The same without channels, for what is done at once; FALSE with @error. */
+gboolean pvt_server_open_root (const PvtConfig *config, GError **error);
+void pvt_server_close_root (void);
+
 /* Where the platform readers look. */
 const PvtRoot *pvt_server_root (void);
 

@@ -18,6 +18,7 @@ G_DEFINE_QUARK (pvt-cli-error-quark, pvt_cli_error)
 static const PvtVerb *const verbs[] = {
   &pvt_verb_list,
   &pvt_verb_doctor,
+  &pvt_verb_checkup,
   &pvt_verb_ping,
   &pvt_verb_info,
   &pvt_verb_ip,
@@ -73,6 +74,7 @@ static const char summary_tail[]
       " of health, the worst of all guests counts:\n"
       "  0 ok   20 frozen   21 paused   22 starting or rebooted   23 shut down\n"
       "  24 agent lost   25 dumping   26 guest hung   27 panicked\n"
+      " of checkup besides: 20 a check failed\n"
       " of exec and shell: the program's; 128 and its signal's number; 127 it cannot be run;\n"
       "  255 pvtools failed\n\n"
       "Examples:\n"
@@ -242,6 +244,7 @@ advice (PvtExit code)
     case PVT_EXIT_DUMPING:
     case PVT_EXIT_GUEST_HUNG:
     case PVT_EXIT_PANICKED:
+    case PVT_EXIT_CHECK_FAILED:
     case PVT_EXIT_EXEC_NOT_RUN:
     case PVT_EXIT_EXEC_FAILED:
     default:

@@ -7,6 +7,7 @@
 #include "agent/platform/counters.h"
 #include "agent/platform/cpus.h"
 #include "agent/platform/diskstats.h"
+#include "agent/platform/interrupts.h"
 #include "agent/platform/meminfo.h"
 #include "agent/platform/mountinfo.h"
 #include "agent/platform/netlink.h"
@@ -15,6 +16,7 @@
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
 #include "agent/platform/users.h"
+#include "agent/platform/virtio-bus.h"
 
 static void
 into_array (void (*parse) (const char *, gsize, GArray *), gsize element, const char *text, gsize len)
@@ -69,6 +71,7 @@ small (guint which, const char *text, gsize len)
   PvtPressureFile pressure;
   PvtResolv resolv;
   PvtDiskPlace place;
+  guint8 features[PVT_VIRTIO_FEATURE_BYTES];
 
   switch (which)
     {
@@ -91,6 +94,12 @@ small (guint which, const char *text, gsize len)
     case 6:
       counters (text, len);
       break;
+    case 7:
+      into_array (pvt_interrupts_parse, sizeof (PvtInterrupt), text, len);
+      break;
+    case 8:
+      pvt_virtio_parse_features (text, len, features);
+      break;
     default:
       {
         g_autofree char *path = g_strndup (text, len);
@@ -108,7 +117,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 
   if (text == NULL)
     return 0;
-  switch (data[0] % 14)
+  switch (data[0] % 16)
     {
     case 0:
       into_array (pvt_stat_parse, sizeof (PvtCpuTimes), text, len);
@@ -132,7 +141,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       netlink (pvt_netlink_parse_routes, sizeof (PvtRoute), text, len);
       break;
     default:
-      small (data[0] % 14 - 7, text, len);
+      small (data[0] % 16 - 7, text, len);
     }
   return 0;
 }
