@@ -74,7 +74,7 @@ static const char summary_tail[]
       " of health, the worst of all guests counts:\n"
       "  0 ok   20 frozen   21 paused   22 starting or rebooted   23 shut down\n"
       "  24 agent lost   25 dumping   26 guest hung   27 panicked\n"
-      " of checkup besides: 20 a check failed\n"
+      " of checkup besides: 30 a check failed\n"
       " of exec and shell: the program's; 128 and its signal's number; 127 it cannot be run;\n"
       "  255 pvtools failed\n\n"
       "Examples:\n"

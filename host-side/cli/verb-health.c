@@ -53,7 +53,7 @@ take_seconds (const char *option, double seconds, gint64 *limit, GError **error)
 }
 
 static gboolean
-take_limits (const Words *words, PvtWatchConfig *config, GError **error)
+take_limits (const Words *words, PvtHealthWatchConfig *config, GError **error)
 {
   return take_seconds ("--interval", words->interval, &config->interval, error)
          && take_seconds ("--lost-after", words->lost, &config->limits.lost, error)
@@ -65,7 +65,7 @@ take_limits (const Words *words, PvtWatchConfig *config, GError **error)
 
 /* One look has --timeout for all: what did not answer then does not. */
 static void
-set_glance (const PvtCli *cli, PvtWatchConfig *config)
+set_glance (const PvtCli *cli, PvtHealthWatchConfig *config)
 {
   gint64 time = (gint64) cli->timeout_ms * 1000;
 
@@ -80,7 +80,7 @@ needs_monitor (const PvtAction *action)
 }
 
 static gboolean
-check_guests (char **guests, const PvtWatchConfig *config, GError **error)
+check_guests (char **guests, const PvtHealthWatchConfig *config, GError **error)
 {
   for (guint i = 0; guests[i]; i++)
     if ((needs_monitor (&config->on_panic) || needs_monitor (&config->on_hang))
@@ -96,7 +96,7 @@ check_guests (char **guests, const PvtWatchConfig *config, GError **error)
 }
 
 static gboolean
-take_words (PvtCli *cli, const Words *words, char **guests, PvtWatchConfig *config, GError **error)
+take_words (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig *config, GError **error)
 {
   gboolean acts = words->on_panic || words->on_hang || words->limit;
 
@@ -148,10 +148,10 @@ now_text (void)
 }
 
 static void
-print_change (const Health *health, PvtWatch *watch, const PvtHealthChange *change)
+print_change (const Health *health, PvtHealthWatch *watch, const PvtHealthChange *change)
 {
   const char *to = pvt_health_state_name (change->to), *from = pvt_health_state_name (change->from);
-  g_autofree char *when = now_text (), *guest = pvt_safe_text (pvt_watch_address (watch));
+  g_autofree char *when = now_text (), *guest = pvt_safe_text (pvt_health_watch_address (watch));
   g_autoptr (JsonBuilder) builder = json_builder_new ();
 
   if (!health->cli->json)
@@ -171,9 +171,9 @@ print_change (const Health *health, PvtWatch *watch, const PvtHealthChange *chan
 }
 
 static void
-print_action (const Health *health, PvtWatch *watch, const PvtAction *action, gboolean refused)
+print_action (const Health *health, PvtHealthWatch *watch, const PvtAction *action, gboolean refused)
 {
-  g_autofree char *when = now_text (), *guest = pvt_safe_text (pvt_watch_address (watch));
+  g_autofree char *when = now_text (), *guest = pvt_safe_text (pvt_health_watch_address (watch));
   g_autoptr (JsonBuilder) builder = json_builder_new ();
 
   if (!health->cli->json)
@@ -201,10 +201,10 @@ print_states (const Health *health)
 
   for (guint i = 0; i < health->watches->len; i++)
     {
-      const PvtWatch *watch = health->watches->pdata[i];
+      const PvtHealthWatch *watch = health->watches->pdata[i];
 
-      pvt_table_row (table, pvt_watch_address (watch), pvt_health_state_name (pvt_watch_state (watch)),
-                     *pvt_watch_cause (watch) ? pvt_watch_cause (watch) : "-", NULL);
+      pvt_table_row (table, pvt_health_watch_address (watch), pvt_health_state_name (pvt_health_watch_state (watch)),
+                     *pvt_health_watch_cause (watch) ? pvt_health_watch_cause (watch) : "-", NULL);
     }
   pvt_table_print (table);
 }
@@ -218,12 +218,12 @@ print_states_json (const Health *health)
   json_builder_begin_array (builder);
   for (guint i = 0; i < health->watches->len; i++)
     {
-      const PvtWatch *watch = health->watches->pdata[i];
+      const PvtHealthWatch *watch = health->watches->pdata[i];
 
       json_builder_begin_object (builder);
-      add (builder, "guest", pvt_watch_address (watch));
-      add (builder, "state", pvt_health_state_name (pvt_watch_state (watch)));
-      add (builder, "cause", pvt_watch_cause (watch));
+      add (builder, "guest", pvt_health_watch_address (watch));
+      add (builder, "state", pvt_health_state_name (pvt_health_watch_state (watch)));
+      add (builder, "cause", pvt_health_watch_cause (watch));
       json_builder_end_object (builder);
     }
   json_builder_end_array (builder);
@@ -234,7 +234,7 @@ print_states_json (const Health *health)
 /* ---- watching ---- */
 
 static void
-changed (PvtWatch *watch, const PvtHealthChange *change, gpointer user_data)
+changed (PvtHealthWatch *watch, const PvtHealthChange *change, gpointer user_data)
 {
   Health *health = user_data;
 
@@ -245,20 +245,20 @@ changed (PvtWatch *watch, const PvtHealthChange *change, gpointer user_data)
 }
 
 static void
-acted (PvtWatch *watch, const PvtAction *action, gboolean refused, gpointer user_data)
+acted (PvtHealthWatch *watch, const PvtAction *action, gboolean refused, gpointer user_data)
 {
   print_action (user_data, watch, action, refused);
 }
 
 static void
-note (PvtWatch *watch, const char *text, gpointer user_data G_GNUC_UNUSED)
+note (PvtHealthWatch *watch, const char *text, gpointer user_data G_GNUC_UNUSED)
 {
-  g_autofree char *guest = pvt_safe_text (pvt_watch_address (watch)), *safe = pvt_safe_text (text);
+  g_autofree char *guest = pvt_safe_text (pvt_health_watch_address (watch)), *safe = pvt_safe_text (text);
 
   fprintf (stderr, "pvtools: health %s: %s\n", guest, safe);
 }
 
-static const PvtWatchOps watch_ops = { changed, acted, note };
+static const PvtHealthWatchOps watch_ops = { changed, acted, note };
 
 static gboolean
 interrupt (gpointer user_data)
@@ -281,12 +281,12 @@ exit_code (const Health *health)
   PvtExit worst = PVT_EXIT_OK;
 
   for (guint i = 0; i < health->watches->len; i++)
-    worst = MAX (worst, codes[pvt_watch_state (health->watches->pdata[i])]);
+    worst = MAX (worst, codes[pvt_health_watch_state (health->watches->pdata[i])]);
   return worst;
 }
 
 static void
-watch_all (Health *health, char **guests, PvtWatchConfig *config)
+watch_all (Health *health, char **guests, PvtHealthWatchConfig *config)
 {
   guint signals[] = { g_unix_signal_add (SIGINT, interrupt, health),
                       g_unix_signal_add (SIGTERM, interrupt, health) };
@@ -294,7 +294,7 @@ watch_all (Health *health, char **guests, PvtWatchConfig *config)
   for (guint i = 0; guests[i]; i++)
     {
       config->address = guests[i];
-      g_ptr_array_add (health->watches, pvt_watch_new (config, &watch_ops, health));
+      g_ptr_array_add (health->watches, pvt_health_watch_new (config, &watch_ops, health));
     }
   health->undecided = health->watches->len;
   g_main_loop_run (health->loop);
@@ -303,10 +303,10 @@ watch_all (Health *health, char **guests, PvtWatchConfig *config)
 }
 
 static void
-report (PvtCli *cli, const Words *words, char **guests, PvtWatchConfig *config)
+report (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig *config)
 {
   Health health = { cli, words->follow, g_main_loop_new (NULL, FALSE),
-                    g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_watch_free), 0 };
+                    g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_health_watch_free), 0 };
 
   watch_all (&health, guests, config);
   if (!words->follow && cli->json)
@@ -349,7 +349,7 @@ parse (PvtCli *cli, int argc, char **argv, Words *words, GError **error)
 static gboolean
 run_health (PvtCli *cli, int argc, char **argv, GError **error)
 {
-  PvtWatchConfig config = { .limits = pvt_health_default_limits, .interval = 5 * SECOND,
+  PvtHealthWatchConfig config = { .limits = pvt_health_default_limits, .interval = 5 * SECOND,
                             .limit = pvt_action_default_limit };
   Words words = { 0 };
   g_auto (GStrv) guests = parse (cli, argc, argv, &words, error);

@@ -11,12 +11,12 @@
 #define ASK_MIN_MS 1000
 #define ASK_MAX_MS 5000
 
-struct _PvtWatch
+struct _PvtHealthWatch
 {
   char *address;
   gint64 interval;
   PvtPolicy policy;
-  const PvtWatchOps *ops;
+  const PvtHealthWatchOps *ops;
   gpointer user_data;
   PvtHealth health;
   const char *cause;
@@ -35,7 +35,7 @@ struct _PvtWatch
 /* The silence from which on the machine is looked into. One that has to boot
  * first is given time; the end of a limit is not waited for. */
 static gint64
-look_after (const PvtWatch *watch)
+look_after (const PvtHealthWatch *watch)
 {
   switch (watch->health.condition)
     {
@@ -56,7 +56,7 @@ look_after (const PvtWatch *watch)
     }
 }
 
-static void take_input (PvtWatch *watch, const PvtHealthInput *input);
+static void take_input (PvtHealthWatch *watch, const PvtHealthInput *input);
 
 static gboolean
 time_went_by (gpointer data)
@@ -68,7 +68,7 @@ time_went_by (gpointer data)
 }
 
 static void
-clear_timer (PvtWatch *watch)
+clear_timer (PvtHealthWatch *watch)
 {
   if (watch->timer == NULL)
     return;
@@ -77,7 +77,7 @@ clear_timer (PvtWatch *watch)
 }
 
 static void
-set_timer (PvtWatch *watch, gint64 when, gint64 now)
+set_timer (PvtHealthWatch *watch, gint64 when, gint64 now)
 {
   clear_timer (watch);
   if (when == G_MAXINT64)
@@ -88,7 +88,7 @@ set_timer (PvtWatch *watch, gint64 when, gint64 now)
 }
 
 static void
-plan (PvtWatch *watch)
+plan (PvtHealthWatch *watch)
 {
   gint64 now = g_get_monotonic_time (), when = pvt_health_next_tick (&watch->health, now);
   gint64 after = look_after (watch), silence = pvt_health_silence (&watch->health, now);
@@ -106,7 +106,7 @@ plan (PvtWatch *watch)
 }
 
 static void
-take_input (PvtWatch *watch, const PvtHealthInput *input)
+take_input (PvtHealthWatch *watch, const PvtHealthInput *input)
 {
   pvt_health_input (&watch->health, input, g_get_monotonic_time ());
   plan (watch);
@@ -122,7 +122,7 @@ command_ended (GObject *process, GAsyncResult *result, gpointer data G_GNUC_UNUS
 
 /* Nothing of what the guest says reaches the command's words. */
 static void
-run_command (PvtWatch *watch, const char *command, const PvtHealthChange *change)
+run_command (PvtHealthWatch *watch, const char *command, const PvtHealthChange *change)
 {
   g_autoptr (GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
   g_autoptr (GSubprocess) process = NULL;
@@ -142,7 +142,7 @@ run_command (PvtWatch *watch, const char *command, const PvtHealthChange *change
 }
 
 static void
-carry_out (PvtWatch *watch, const PvtHealthChange *change)
+carry_out (PvtHealthWatch *watch, const PvtHealthChange *change)
 {
   gboolean refused;
   const PvtAction *action = pvt_policy_decide (&watch->policy, change, &refused);
@@ -162,7 +162,7 @@ carry_out (PvtWatch *watch, const PvtHealthChange *change)
 static void
 changed (const PvtHealthChange *change, gpointer data)
 {
-  PvtWatch *watch = data;
+  PvtHealthWatch *watch = data;
 
   watch->cause = change->cause;
   watch->ops->changed (watch, change, watch->user_data);
@@ -174,7 +174,7 @@ changed (const PvtHealthChange *change, gpointer data)
 static void
 heartbeat (gpointer data, const char *boot_id, gboolean frozen)
 {
-  PvtWatch *watch = data;
+  PvtHealthWatch *watch = data;
   const PvtHealthInput started = { .kind = PVT_HEALTH_IN_STARTED };
   const PvtHealthInput beat = { PVT_HEALTH_IN_HEARTBEAT, boot_id, frozen, PVT_KERNEL_UNKNOWN };
 
@@ -188,7 +188,7 @@ heartbeat (gpointer data, const char *boot_id, gboolean frozen)
 static void
 channel_gone (gpointer data)
 {
-  PvtWatch *watch = data;
+  PvtHealthWatch *watch = data;
   const PvtHealthInput gone = { .kind = PVT_HEALTH_IN_GONE };
 
   if (watch->machine)
@@ -200,7 +200,7 @@ channel_gone (gpointer data)
 static const PvtHeartbeatSink heartbeat_sink = { heartbeat, channel_gone };
 
 static void
-stop_source (PvtWatch *watch)
+stop_source (PvtHealthWatch *watch)
 {
   if (watch->machine)
     pvt_machine_set_source (watch->machine, NULL, NULL);
@@ -211,7 +211,7 @@ stop_source (PvtWatch *watch)
 }
 
 static void
-start_source (PvtWatch *watch, const char *address)
+start_source (PvtHealthWatch *watch, const char *address)
 {
   gint64 ask_ms = watch->health.limits.lost / 3000;
 
@@ -226,7 +226,7 @@ start_source (PvtWatch *watch, const char *address)
 static void
 channel_found (gpointer data, const char *address)
 {
-  PvtWatch *watch = data;
+  PvtHealthWatch *watch = data;
 
   if (g_strcmp0 (watch->channel, address) == 0)
     return;
@@ -243,7 +243,7 @@ machine_input (gpointer data, const PvtHealthInput *input)
 static void
 machine_note (gpointer data, const char *text)
 {
-  PvtWatch *watch = data;
+  PvtHealthWatch *watch = data;
 
   watch->ops->note (watch, text, watch->user_data);
 }
@@ -259,10 +259,10 @@ copy_action (PvtAction *to, const PvtAction *from)
   to->command = g_strdup (from->command);
 }
 
-PvtWatch *
-pvt_watch_new (const PvtWatchConfig *config, const PvtWatchOps *ops, gpointer user_data)
+PvtHealthWatch *
+pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data)
 {
-  PvtWatch *watch = g_new0 (PvtWatch, 1);
+  PvtHealthWatch *watch = g_new0 (PvtHealthWatch, 1);
 
   watch->address = g_strdup (config->address);
   watch->interval = config->interval;
@@ -287,7 +287,7 @@ pvt_watch_new (const PvtWatchConfig *config, const PvtWatchOps *ops, gpointer us
 }
 
 void
-pvt_watch_free (PvtWatch *watch)
+pvt_health_watch_free (PvtHealthWatch *watch)
 {
   if (watch == NULL)
     return;
@@ -304,19 +304,19 @@ pvt_watch_free (PvtWatch *watch)
 }
 
 const char *
-pvt_watch_address (const PvtWatch *watch)
+pvt_health_watch_address (const PvtHealthWatch *watch)
 {
   return watch->address;
 }
 
 PvtHealthState
-pvt_watch_state (const PvtWatch *watch)
+pvt_health_watch_state (const PvtHealthWatch *watch)
 {
   return pvt_health_state (&watch->health);
 }
 
 const char *
-pvt_watch_cause (const PvtWatch *watch)
+pvt_health_watch_cause (const PvtHealthWatch *watch)
 {
   return watch->cause;
 }

@@ -10,7 +10,7 @@
 #include "policy.h"
 #include "source.h"
 
-typedef struct _PvtWatch PvtWatch;
+typedef struct _PvtHealthWatch PvtHealthWatch;
 
 typedef struct
 {
@@ -20,25 +20,25 @@ typedef struct
   PvtAction on_panic, on_hang; /* reset and power off need a monitor: qemu: */
   PvtActionLimit limit;
   const PvtHeartbeatSource *source; /* NULL: pvt_heartbeat_poll */
-} PvtWatchConfig;
+} PvtHealthWatchConfig;
 
 typedef struct
 {
-  void (*changed) (PvtWatch *watch, const PvtHealthChange *change, gpointer user_data);
+  void (*changed) (PvtHealthWatch *watch, const PvtHealthChange *change, gpointer user_data);
   /* What the policy did, or would have done but for its limit. */
-  void (*acted) (PvtWatch *watch, const PvtAction *action, gboolean refused, gpointer user_data);
-  void (*note) (PvtWatch *watch, const char *text, gpointer user_data);
-} PvtWatchOps;
+  void (*acted) (PvtHealthWatch *watch, const PvtAction *action, gboolean refused, gpointer user_data);
+  void (*note) (PvtHealthWatch *watch, const char *text, gpointer user_data);
+} PvtHealthWatchOps;
 
 /* Copies what it needs of @config. Nothing is called back before the main context
  * runs. */
-PvtWatch *pvt_watch_new (const PvtWatchConfig *config, const PvtWatchOps *ops, gpointer user_data);
+PvtHealthWatch *pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data);
 
 /* Waits for its threads: as long as a question to the monitor or the agent may
  * take. Not from within a callback. */
-void pvt_watch_free (PvtWatch *watch);
+void pvt_health_watch_free (PvtHealthWatch *watch);
 
-const char *pvt_watch_address (const PvtWatch *watch);
-PvtHealthState pvt_watch_state (const PvtWatch *watch);
+const char *pvt_health_watch_address (const PvtHealthWatch *watch);
+PvtHealthState pvt_health_watch_state (const PvtHealthWatch *watch);
 /* Why it is in that state; "" before the first change. */
-const char *pvt_watch_cause (const PvtWatch *watch);
+const char *pvt_health_watch_cause (const PvtHealthWatch *watch);

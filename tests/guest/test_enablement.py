@@ -127,7 +127,7 @@ def test_they_can_be_left_out():
 
 def test_a_next_boot_that_would_fail_is_found():
     run("cp /root/unhooked.img /boot/initrd.img-$(uname -r); sync")
-    checks = checkup(20)
+    checks = checkup(30)
     equal(state(checks, "initrd"), "fail", checks["initrd"])
     check("virtio_pci, virtio_blk, virtio_scsi" in checks["initrd"]["finding"], checks["initrd"])
     check("update-initramfs" in checks["initrd"]["remedy"], checks["initrd"])
