@@ -66,8 +66,9 @@ class Line:
             raise AgentError(reply["error"])
         return reply["return"]
 
-    def sync(self, number=4242):
-        """Drops whatever is under way on both sides."""
+    def sync(self, number=None):
+        """Drops whatever is under way on both sides, late answers to others too."""
+        number = number or time.monotonic_ns()
         self.send(b"\xff" + self.request("guest-sync-delimited", id=number).encode())
         while True:
             line = self.read_line()
