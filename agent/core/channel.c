@@ -26,6 +26,7 @@ struct _PvtChannel
   gpointer state; /* the dialect's */
   PvtBuf out;
   gsize out_done; /* bytes of out that are written */
+  gsize keep;     /* what out keeps when it is empty */
   GSource *source;
   gpointer tag;
   GIOCondition watched;
@@ -55,6 +56,14 @@ gboolean
 pvt_channel_has_room (const PvtChannel *channel)
 {
   return pvt_channel_waiting (channel) < PVT_CHANNEL_HIGH_WATER;
+}
+
+void
+pvt_channel_keep (PvtChannel *channel, gsize bytes)
+{
+  channel->keep = bytes;
+  if (channel->out.len == 0)
+    pvt_buf_empty (&channel->out, MAX (bytes, RESTING));
 }
 
 static gboolean
@@ -129,7 +138,7 @@ flush (PvtChannel *channel)
         }
       channel->out_done += (gsize) n;
     }
-  pvt_buf_settle (&channel->out, &channel->out_done, RESTING);
+  pvt_buf_settle (&channel->out, &channel->out_done, MAX (channel->keep, RESTING));
   return TRUE;
 }
 

@@ -40,6 +40,11 @@ const char *pvt_channel_name (const PvtChannel *channel);
 /* Where answers are appended. */
 PvtBuf *pvt_channel_out (PvtChannel *channel);
 
+/* What that keeps of its memory when it is empty; 0: as little as a channel does
+ * that is seldom used. Memory that comes and goes with every packet is paid for
+ * page by page. */
+void pvt_channel_keep (PvtChannel *channel, gsize bytes);
+
 /* Bytes that wait to be written. */
 gsize pvt_channel_waiting (const PvtChannel *channel);
 

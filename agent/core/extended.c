@@ -77,6 +77,9 @@ send_error (Extended *extended, guint32 id, const char *why)
 
 /* ---- calls ---- */
 
+/* What the channel keeps of its output buffer while streams flow. */
+#define STREAMING (512 * 1024)
+
 static void
 free_call (gpointer data)
 {
@@ -87,6 +90,8 @@ free_call (gpointer data)
   if (call->stream)
     pvt_stream_drop (call->stream);
   pvt_stream_unref (call->stream);
+  if (g_hash_table_size (call->owner->calls) == 0)
+    pvt_channel_keep (call->owner->channel, 0);
   g_free (call);
 }
 
@@ -97,6 +102,28 @@ stream_send (PvtPacketType type, guint8 channel, const void *data, gsize len, gp
 
   pvt_packet_append (pvt_channel_out (call->owner->channel), type, channel, call->id, data, len);
   pvt_channel_kick (call->owner->channel);
+}
+
+static gssize
+stream_forward (int fd, guint8 channel, gsize max, const char **data, gpointer user_data)
+{
+  Call *call = user_data;
+  PvtBuf *out = pvt_channel_out (call->owner->channel);
+  char *room = pvt_buf_reserve (out, PVT_PACKET_HEADER + max);
+  gssize n = read (fd, room + PVT_PACKET_HEADER, max);
+
+  if (n <= 0)
+    return n;
+  pvt_packet_append_header (out, PVT_PACKET_DATA, channel, call->id, (gsize) n);
+  *data = out->data + out->len;
+  out->len += (gsize) n;
+  return n;
+}
+
+static void
+stream_kick (gpointer user_data)
+{
+  pvt_channel_kick (((Call *) user_data)->owner->channel);
 }
 
 static gboolean
@@ -118,7 +145,8 @@ stream_over (gpointer user_data)
   g_hash_table_remove (call->owner->calls, GUINT_TO_POINTER (call->id));
 }
 
-static const PvtStreamOps stream_ops = { stream_send, stream_has_room, stream_over };
+static const PvtStreamOps stream_ops = { stream_send, stream_forward, stream_kick, stream_has_room,
+                                        stream_over };
 
 static void
 job_done (const PvtCall *pvt_call, gconstpointer result, const GError *error, gpointer user_data)
@@ -129,6 +157,8 @@ job_done (const PvtCall *pvt_call, gconstpointer result, const GError *error, gp
   PvtBuf reply = { 0 };
 
   call->job = NULL;
+  if (pvt_stream_is_attached (stream))
+    pvt_channel_keep (extended->channel, STREAMING);
   pvt_dispatch_write_reply (pvt_call, result, error, NULL, &reply);
   send_reply (extended, call->id, &reply);
   if (error == NULL && pvt_stream_is_attached (stream))

@@ -26,8 +26,7 @@ typedef struct
   char *partial; /* where it is written; NULL: it is read */
   PvtFileTarget target;
   /* results */
-  PvtSum64 sum;
-  guint64 bytes;
+  PvtSum64 sum; /* of what is written */
   char *error;
 } Transfer;
 
@@ -57,6 +56,21 @@ write_all (int fd, const char *data, gsize len)
   return TRUE;
 }
 
+/* Pages of the file go into the pipe as they are. FALSE at the end, on an error and
+ * where there is no splice(2). */
+static gboolean
+splice_chunk (Transfer *transfer)
+{
+  gssize n;
+
+  do
+    n = splice (transfer->file, NULL, transfer->pipe, NULL, PIPE_SIZE, 0);
+  while (n < 0 && errno == EINTR);
+  if (n < 0 && errno != EINVAL)
+    note_error (transfer, "read");
+  return n > 0;
+}
+
 /* FALSE at the end or on an error. */
 static gboolean
 move_chunk (Transfer *transfer, int from, int to, char *chunk)
@@ -70,8 +84,8 @@ move_chunk (Transfer *transfer, int from, int to, char *chunk)
     note_error (transfer, "read");
   if (n <= 0)
     return FALSE;
-  pvt_sum64_add (&transfer->sum, chunk, (gsize) n);
-  transfer->bytes += (guint64) n;
+  if (transfer->partial)
+    pvt_sum64_add (&transfer->sum, chunk, (gsize) n);
   if (write_all (to, chunk, (gsize) n))
     return TRUE;
   note_error (transfer, "write");
@@ -98,18 +112,23 @@ put_in_place (Transfer *transfer)
     note_error (transfer, "put in place");
 }
 
-static char *
-describe (const Transfer *transfer)
+/* What cannot be spliced is read; at the end of what could, that finds the end. */
+static void
+read_file (Transfer *transfer, char *chunk)
 {
-  char sum[17];
-  PvtStreamEnd end
-      = { .has_bytes = TRUE, .bytes = transfer->bytes, .sum = sum, .error = transfer->error };
-  PvtBuf text = { 0 };
+  while (splice_chunk (transfer))
+    ;
+  while (transfer->error == NULL && move_chunk (transfer, transfer->file, transfer->pipe, chunk))
+    ;
+}
 
-  pvt_sum64_text (&transfer->sum, sum);
-  pvt_encode_object (&text, &pvt_stream_end_type, &end);
-  pvt_buf_append_c (&text, '\0');
-  return text.data;
+static void
+write_file (Transfer *transfer, char *chunk)
+{
+  while (move_chunk (transfer, transfer->pipe, transfer->file, chunk))
+    ;
+  if (transfer->error == NULL && pvt_stream_input_complete (transfer->stream))
+    put_in_place (transfer);
 }
 
 /* Also the end of a line that was cut looks like the end of the data: the stream
@@ -121,18 +140,16 @@ run (gpointer data)
   g_autofree char *chunk = g_malloc (CHUNK);
   gboolean reads = transfer->partial == NULL;
 
-  while (reads ? move_chunk (transfer, transfer->file, transfer->pipe, chunk)
-               : move_chunk (transfer, transfer->pipe, transfer->file, chunk))
-    ;
-  if (!reads && transfer->error == NULL && pvt_stream_input_complete (transfer->stream))
-    put_in_place (transfer);
+  if (reads)
+    read_file (transfer, chunk);
+  else
+    write_file (transfer, chunk);
   close (transfer->file);
   close (transfer->pipe);
-  pvt_stream_finish (transfer->stream, describe (transfer));
+  pvt_stream_finish (transfer->stream, reads ? NULL : &transfer->sum, transfer->error);
   pvt_stream_unref (transfer->stream);
   g_free (transfer->path);
   g_free (transfer->partial);
-  g_free (transfer->error);
   g_free (transfer);
   return NULL;
 }
@@ -164,7 +181,10 @@ start (PvtStream *stream, int file, const char *path, char *partial, const PvtFi
   if (partial)
     pvt_stream_attach (stream, ends[1], -1, -1);
   else
-    pvt_stream_attach (stream, -1, ends[0], -1);
+    {
+      pvt_stream_attach_sum (stream);
+      pvt_stream_attach (stream, -1, ends[0], -1);
+    }
   g_thread_unref (g_thread_new ("file", run, transfer));
   return TRUE;
 }

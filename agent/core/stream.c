@@ -4,7 +4,7 @@
 #include "agent/platform/child-watch.h"
 #include "dialect.h"
 #include "log.h"
-#include "protocol/codec/encode.h"
+#include "stream-end.h"
 #include "protocol/codec/object.h"
 #include "protocol/message/reply.h"
 #include "pvt-tables.h"
@@ -59,11 +59,13 @@ struct _PvtStream
   gint in_complete; /* and all of it was passed on; workers look at it */
   pid_t pid;       /* 0: no program */
   int terminal;
-  gboolean child_ended;
+  gboolean child_watched, child_ended;
   int status;
   guint linger;
-  gboolean has_worker;
-  char *result; /* of the worker */
+  gboolean has_worker, worker_ended;
+  char *error;        /* the worker's */
+  gboolean is_summed; /* what goes to the host */
+  PvtSum64 sum;       /* of that, or the worker's */
   const PvtStreamFeed *feed; /* NULL: none, or dropped */
   gpointer feed_data;
 };
@@ -130,15 +132,31 @@ close_all (PvtStream *stream)
   close_fd (&stream->terminal);
 }
 
+static void
+bury (pid_t pid G_GNUC_UNUSED, int status G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+}
+
+/* The host had gone before its program was running: as if it went just after. */
+static void
+abandon_child (PvtStream *stream)
+{
+  if (stream->terminal >= 0)
+    kill (-stream->pid, SIGHUP);
+  pvt_child_watch (stream->pid, bury, NULL);
+}
+
 void
 pvt_stream_unref (PvtStream *stream)
 {
   if (stream == NULL || !g_atomic_ref_count_dec (&stream->refs))
     return;
   drop_feed (stream);
+  if (stream->pid > 0 && !stream->child_watched)
+    abandon_child (stream);
   close_all (stream);
   pvt_buf_clear (&stream->in_buf);
-  g_free (stream->result);
+  g_free (stream->error);
   g_free (stream);
 }
 
@@ -175,6 +193,13 @@ pvt_stream_attach_worker (PvtStream *stream)
 }
 
 void
+pvt_stream_attach_sum (PvtStream *stream)
+{
+  stream->is_summed = TRUE;
+  pvt_sum64_init (&stream->sum);
+}
+
+void
 pvt_stream_attach_feed (PvtStream *stream, const PvtStreamFeed *ops, gpointer feed)
 {
   stream->attached = TRUE;
@@ -196,21 +221,6 @@ pvt_stream_is_attached (const PvtStream *stream)
 
 /* ---- the end ---- */
 
-static char *
-describe_child (const PvtStream *stream)
-{
-  PvtStreamEnd end = { 0 };
-  PvtBuf text = { 0 };
-
-  end.has_exitcode = WIFEXITED (stream->status);
-  end.exitcode = WEXITSTATUS (stream->status);
-  end.has_signal = WIFSIGNALED (stream->status);
-  end.signal = WTERMSIG (stream->status);
-  pvt_encode_object (&text, &pvt_stream_end_type, &end);
-  pvt_buf_append_c (&text, '\0');
-  return text.data;
-}
-
 /* Over when all output is sent and the program or worker is done. */
 static void
 check_end (PvtStream *stream)
@@ -220,9 +230,10 @@ check_end (PvtStream *stream)
 
   if (ops == NULL || stream->feed || stream->outputs[0].fd >= 0 || stream->outputs[1].fd >= 0)
     return;
-  if ((stream->pid && !stream->child_ended) || (stream->has_worker && stream->result == NULL))
+  if ((stream->pid && !stream->child_ended) || (stream->has_worker && !stream->worker_ended))
     return;
-  end = stream->pid ? describe_child (stream) : g_steal_pointer (&stream->result);
+  end = stream->pid ? pvt_stream_end_of_child (stream->status)
+                    : pvt_stream_end_of_worker (&stream->sum, stream->error);
   stream->ops = NULL;
   close_all (stream);
   ops->send (PVT_PACKET_END, 0, end, strlen (end), stream->user_data);
@@ -259,10 +270,11 @@ end_output (Output *output)
 static gboolean
 output_readable (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
 {
-  static char chunk[CHUNK]; /* main loop only */
   Output *output = data;
   PvtStream *stream = output->stream;
-  gssize n = read (fd, chunk, MIN (sizeof chunk, output->credit));
+  const char *bytes;
+  gssize n = stream->ops->forward (fd, output->number, MIN (CHUNK, output->credit), &bytes,
+                                   stream->user_data);
   gboolean goes_on;
 
   if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -275,9 +287,11 @@ output_readable (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data)
       return G_SOURCE_REMOVE;
     }
   output->credit -= (guint64) n;
+  if (stream->is_summed)
+    pvt_sum64_add (&stream->sum, bytes, (gsize) n);
   /* Whoever ends the stream on hearing this has dropped the source by itself. */
   pvt_stream_ref (stream);
-  stream->ops->send (PVT_PACKET_DATA, output->number, chunk, (gsize) n, stream->user_data);
+  stream->ops->kick (stream->user_data);
   if (stream->ops)
     watch_output (output);
   goes_on = output->source != 0;
@@ -507,7 +521,8 @@ child_ended (pid_t pid G_GNUC_UNUSED, int status, gpointer data)
 void
 pvt_stream_begin (PvtStream *stream)
 {
-  if (stream->pid)
+  stream->child_watched = stream->pid > 0;
+  if (stream->child_watched)
     pvt_child_watch (stream->pid, child_ended, pvt_stream_ref (stream));
   if (stream->feed)
     stream->feed->begin (stream, stream->feed_data);
@@ -518,7 +533,9 @@ pvt_stream_begin (PvtStream *stream)
 typedef struct
 {
   PvtStream *stream;
-  char *end;
+  gboolean has_sum;
+  PvtSum64 sum;
+  char *error;
 } Finish;
 
 static gboolean
@@ -526,7 +543,10 @@ worker_finished (gpointer data)
 {
   Finish *finish = data;
 
-  finish->stream->result = finish->end;
+  if (finish->has_sum)
+    finish->stream->sum = finish->sum;
+  finish->stream->error = finish->error;
+  finish->stream->worker_ended = TRUE;
   check_end (finish->stream);
   pvt_stream_unref (finish->stream);
   g_free (finish);
@@ -534,11 +554,15 @@ worker_finished (gpointer data)
 }
 
 void
-pvt_stream_finish (PvtStream *stream, char *end)
+pvt_stream_finish (PvtStream *stream, const PvtSum64 *sum, char *error)
 {
-  Finish *finish = g_new (Finish, 1);
+  Finish *finish = g_new0 (Finish, 1);
 
-  *finish = (Finish){ pvt_stream_ref (stream), end };
+  finish->stream = pvt_stream_ref (stream);
+  finish->has_sum = sum != NULL;
+  if (sum)
+    finish->sum = *sum;
+  finish->error = error;
   g_idle_add_full (G_PRIORITY_DEFAULT, worker_finished, finish, NULL);
 }
 

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "protocol/codec/sum64.h"
 #include "protocol/frame/packet.h"
 
 #include <sys/types.h>
@@ -21,6 +22,11 @@ typedef struct
 {
   /* Sends a packet of the stream's. */
   void (*send) (PvtPacketType type, guint8 channel, const void *data, gsize len, gpointer user_data);
+  /* Reads up to @max bytes of @fd right behind what waits in the channel, as a packet
+   * of data; returns as read(2). *@data: where they are, until something is sent. */
+  gssize (*forward) (int fd, guint8 channel, gsize max, const char **data, gpointer user_data);
+  /* Has the channel send what was forwarded. */
+  void (*kick) (gpointer user_data);
   /* TRUE while less than @mark bytes wait in the channel. After FALSE the stream
    * is woken once that is so. */
   gboolean (*has_room) (gsize mark, gpointer user_data);
@@ -64,6 +70,9 @@ void pvt_stream_attach_child (PvtStream *stream, pid_t pid, int terminal);
  */
 void pvt_stream_attach_worker (PvtStream *stream);
 
+/* The end tells the sum of what was sent to the host, and how much it was. */
+void pvt_stream_attach_sum (PvtStream *stream);
+
 /* The stream's output is what @ops offers. */
 void pvt_stream_attach_feed (PvtStream *stream, const PvtStreamFeed *ops, gpointer feed);
 
@@ -73,8 +82,9 @@ void pvt_stream_attach_feed (PvtStream *stream, const PvtStreamFeed *ops, gpoint
  */
 gboolean pvt_stream_offer (PvtStream *stream, const char *data, gsize len);
 
-/* @end: the JSON of a PvtStreamEnd, taken over. */
-void pvt_stream_finish (PvtStream *stream, char *end);
+/* @sum: of what came from the host; NULL: that of pvt_stream_attach_sum(). @error:
+ * what went wrong, taken over; NULL when nothing did. */
+void pvt_stream_finish (PvtStream *stream, const PvtSum64 *sum, char *error);
 
 /* TRUE once the host has sent the end of its data and all of it was passed on.
  * Any thread that has seen the end of file. */
