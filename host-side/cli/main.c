@@ -31,6 +31,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_status,
   &pvt_verb_health,
   &pvt_verb_watch,
+  &pvt_verb_top,
   &pvt_verb_wait,
   &pvt_verb_freeze,
   &pvt_verb_thaw,
@@ -170,7 +171,7 @@ summary (void)
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
     {
       g_autofree char *call = g_strdup_printf ("%s%s%s%s", verbs[i]->name,
-                                               verbs[i] == &pvt_verb_list ? "" : " GUEST",
+                                               verbs[i] == &pvt_verb_list || verbs[i] == &pvt_verb_top ? "" : " GUEST",
                                                *verbs[i]->usage ? " " : "", verbs[i]->usage);
 
       g_string_append_printf (text, "  %-34s %s\n", call, verbs[i]->help);

@@ -161,7 +161,7 @@ def test_the_kernels_log():
     second = watch.wait("kernel", level="warning", text="pvt-test \x1b[31mred")
     check(second["sequence"] > first["sequence"], second)
     # A flood is cut, and that is said.
-    run("for i in $(seq 400); do echo \"<3>pvt-flood $i\" > /dev/kmsg; done; sleep 2; echo '<3>pvt-after' > /dev/kmsg")
+    run("for i in $(seq 400); do echo \"<3>pvt-flood $i\" > /dev/kmsg; done; sleep 8; echo '<3>pvt-after' > /dev/kmsg")
     deadline, flood = time.monotonic() + TIMEOUT, 0
     while (body := watch.wait("kernel"))["text"] != "pvt-after":
         flood += body["text"].startswith("pvt-flood")

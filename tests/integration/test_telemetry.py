@@ -5,6 +5,7 @@
 import json
 import os
 import pathlib
+import pty
 import re
 import select
 import signal
@@ -20,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import cli
 import tap
+from agent import Agent
 from packets import CANCEL, DATA, HELLO, REPLY, REQUEST, WINDOW, Extended, Packets
 from tap import Skip, check, equal, note
 
@@ -72,6 +74,16 @@ def switches(agent):
         except FileNotFoundError:
             pass
     return total
+
+
+def open_files(agent):
+    found = []
+    for path in pathlib.Path(f"/proc/{agent.process.pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(path))
+        except FileNotFoundError:
+            pass
+    return found
 
 
 def test_heartbeats():
@@ -244,6 +256,13 @@ def test_a_flood_of_subscriptions():
 def test_nobody_there_nothing_done():
     """Neither before a subscription nor after one is there a wake-up or an open file."""
     with Extended() as agent:
+        # Some things are made once and kept, such as the socket that links are read from.
+        with Subscriber(agent.extended, heartbeat_ms=100, events=["all"]) as host:
+            host.event("heartbeat")
+        deadline = time.monotonic() + 60
+        while "/proc/stat" in (links := open_files(agent)) or "/proc/pressure/cpu" in links:
+            check(time.monotonic() < deadline, links)
+            time.sleep(0.05)
         with Subscriber(agent.extended) as host:
             before = agent.descriptors()
         for _ in range(3):
@@ -343,6 +362,68 @@ def test_watch_finds_a_guest_that_was_away():
             process.communicate()
 
 
+def top(*words, code=0):
+    done = cli.run("top", *words)
+    equal(done.returncode, code, done.stderr)
+    return done.stdout
+
+
+def test_top():
+    """Pushed, polled, polled from a stock qemu-ga, and nobody: all in one table."""
+    stock = next((path for path in ("/usr/sbin/qemu-ga", "/usr/bin/qemu-ga") if os.path.exists(path)), None)
+    if stock is None:
+        raise Skip("qemu-guest-agent is not installed")
+    with Extended() as agent, Extended() as other, Agent(binary=stock) as plain:
+        polled, oldest = f"unix:{other.socket}", f"unix:{plain.socket}"
+        words = (agent.address, polled, oldest, "unix:/nowhere")
+        rows = {row["guest"]: row for row in json.loads(top(*words, "--once", "-o", "json", "--interval", "0.3",
+                                                            "--timeout", "60"))}
+        equal(set(rows), set(words), "guests")
+        equal([rows[word]["source"] for word in words], ["pushed", "polled", "polled", "-"], "sources")
+        equal(rows["unix:/nowhere"]["error"], "no channel", "why not")
+        for word in words[:3]:
+            check(0 <= rows[word]["cpu"] <= 1 and 0 <= rows[word]["disk"] <= 1, rows[word])
+        for word in words[:2]:
+            check(0 < rows[word]["memory"] < 1 and rows[word]["load"] >= 0, rows[word])
+        check(rows[agent.address]["written-bytes-per-second"] >= 0, rows[agent.address])
+        # Sorted, and as text.
+        lines = top(agent.address, polled, "--once", "--sort", "name", "--timeout", "60").splitlines()
+        check(lines[0].startswith("GUEST") and len(lines) == 3, lines)
+        equal([line.split()[0] for line in lines[1:]], sorted((agent.address, polled)), "by name")
+        lines = top(agent.address, polled, "--once", "--sort", "name", "--reverse", "--timeout", "60").splitlines()
+        equal([line.split()[0] for line in lines[1:]], sorted((agent.address, polled), reverse=True), "reversed")
+        # Without a terminal it is tables, as many as one likes.
+        equal(top(agent.address, "--interval", "0.2", "--count", "3").count("GUEST"), 3, "tables")
+        for bad in (["--sort", "beauty"], ["--interval", "0"], ["--count", "-1"], ["--sockets", "/nowhere"]):
+            top(agent.address, *bad, code=2)
+
+
+def test_top_on_a_terminal():
+    with Extended() as agent:
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execv(cli.find_cli(), ["pvtools", "top", agent.address, "--interval", "0.2"])
+        seen = b""
+        typed = [(b"pushed", b"m"), (b"by memory", b"r"), (b"by memory, reversed", b"q")]
+        deadline = time.monotonic() + 60
+        try:
+            while True:
+                check(time.monotonic() < deadline, seen[-500:])
+                if not select.select([master], [], [], 1)[0]:
+                    continue
+                try:
+                    seen += os.read(master, 65536)
+                except OSError:
+                    break
+                if typed and typed[0][0] in seen:
+                    os.write(master, typed.pop(0)[1])
+            equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, "exit")
+        finally:
+            os.close(master)
+        equal(typed, [], "keys")
+        check(seen.rstrip().endswith(b"\x1b[?1049l"), "the screen is put back")
+
+
 class Hostile(threading.Thread):
     """A guest that answers the greeting and the subscription, and then what it likes."""
 
@@ -398,6 +479,21 @@ def test_a_guest_cannot_speak_to_the_terminal():
     done = watch(Hostile({"event": "later\x1b[1m", "number": 1, "realtime-ns": -(1 << 62), "later": {}}).address,
                  "--count", "1")
     check(done.stdout.endswith("later\\x1b[1m\n"), repr(done.stdout))
+
+
+def test_top_of_a_hostile_guest():
+    fs = {"mountpoint": "/\x1b[2J\x9b", "source": "x", "type": "y", "read-only": False, "remote": False,
+          "used-bytes": (1 << 63) - 1, "available-bytes": (1 << 63) - 1}
+    cpu = dict.fromkeys(("user-ms", "nice-ms", "system-ms", "idle-ms", "iowait-ms", "irq-ms", "softirq-ms",
+                         "steal-ms"), (1 << 63) - 1)
+    disk = dict.fromkeys(("reads", "read-bytes", "writes", "written-bytes", "busy-ms", "waiting-ms"), (1 << 63) - 1)
+    packets = [{"event": "metrics", "number": 1, "realtime-ns": 0, "metrics": {
+        "monotonic-ns": ns, "groups": ["cpu"], "cpu": [cpu], "disks": [{"name": "a", **disk}] * count,
+        "filesystems": [fs]}} for ns, count in ((5, 1), (5, 3), (1, 2), ((1 << 63) - 1, 9))]
+    for form in ("table", "json"):
+        out = top(Hostile(*packets).address, "--once", "-o", form)
+        check(not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", out), repr(out))
+        check("50.0%" in out or "0.5" in out, out)
 
 
 def test_a_guest_that_sends_rubbish_is_hung_up_on():
