@@ -133,17 +133,27 @@ close_all (PvtStream *stream)
 }
 
 static void
-bury (pid_t pid G_GNUC_UNUSED, int status G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+nobody_asks (pid_t pid G_GNUC_UNUSED, int status G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
 }
 
-/* The host had gone before its program was running: as if it went just after. */
-static void
-abandon_child (PvtStream *stream)
+static gboolean
+reap (gpointer data)
 {
+  pvt_child_watch ((pid_t) GPOINTER_TO_INT (data), nobody_asks, NULL);
+  return G_SOURCE_REMOVE;
+}
+
+/* The host was gone before the program's stream began: it ends as when a line is
+ * cut, and is waited for. Any thread. */
+static void
+give_up_child (PvtStream *stream)
+{
+  if (stream->pid == 0 || stream->child_watched)
+    return;
   if (stream->terminal >= 0)
     kill (-stream->pid, SIGHUP);
-  pvt_child_watch (stream->pid, bury, NULL);
+  g_idle_add_full (G_PRIORITY_DEFAULT, reap, GINT_TO_POINTER (stream->pid), NULL);
 }
 
 void
@@ -151,9 +161,8 @@ pvt_stream_unref (PvtStream *stream)
 {
   if (stream == NULL || !g_atomic_ref_count_dec (&stream->refs))
     return;
+  give_up_child (stream);
   drop_feed (stream);
-  if (stream->pid > 0 && !stream->child_watched)
-    abandon_child (stream);
   close_all (stream);
   pvt_buf_clear (&stream->in_buf);
   g_free (stream->error);

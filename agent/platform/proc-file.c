@@ -27,10 +27,14 @@ pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root)
 {
   gssize n;
 
-  if (file->fd < 0)
+  if (file->fd < 0 && !file->absent)
     file->fd = openat (root->fd, file->path, O_RDONLY | O_CLOEXEC);
   if (file->fd < 0)
-    return FALSE;
+    {
+      /* What this kernel does not have it will not get. */
+      file->absent = file->absent || errno == ENOENT;
+      return FALSE;
+    }
   file->len = 0;
   do
     {

@@ -10,6 +10,7 @@ typedef struct
   const char *path;  /* without leading slash */
   gboolean records;  /* the kernel hands it out in pieces: read to its end */
   int fd;            /* -1: not open */
+  gboolean absent;   /* it was not there, and is not looked for again until closed */
   char *text;        /* what was read last */
   gsize len, size;
 } PvtProcFile;
