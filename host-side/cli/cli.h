@@ -101,4 +101,5 @@ extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, p
     pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_wait,
     pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_suspend, pvt_verb_time, pvt_verb_time_get,
     pvt_verb_time_sync, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status, pvt_verb_health,
+    pvt_verb_crash_list, pvt_verb_crash_show,
     pvt_verb_quiesce, pvt_verb_snapshot, pvt_verb_exec, pvt_verb_shell, pvt_verb_cp;

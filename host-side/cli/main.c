@@ -30,6 +30,8 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_users,
   &pvt_verb_status,
   &pvt_verb_health,
+  &pvt_verb_crash_list,
+  &pvt_verb_crash_show,
   &pvt_verb_watch,
   &pvt_verb_top,
   &pvt_verb_wait,
@@ -163,6 +165,12 @@ pvt_cli_no_words (int argc, char **argv, GError **error)
   return FALSE;
 }
 
+static gboolean
+has_no_guest (const PvtVerb *verb)
+{
+  return verb == &pvt_verb_list || verb == &pvt_verb_crash_list || verb == &pvt_verb_crash_show;
+}
+
 static char *
 summary (void)
 {
@@ -172,6 +180,7 @@ summary (void)
     {
       g_autofree char *call = g_strdup_printf ("%s%s%s%s", verbs[i]->name,
                                                verbs[i] == &pvt_verb_list || verbs[i] == &pvt_verb_top ? "" : " GUEST",
+                                               has_no_guest (verbs[i]) ? "" : " GUEST",
                                                *verbs[i]->usage ? " " : "", verbs[i]->usage);
 
       g_string_append_printf (text, "  %-34s %s\n", call, verbs[i]->help);

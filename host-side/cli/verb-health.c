@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* health: how guests are, now or for as long as one looks, and what is done when
  * one crashed or hangs. */
+#include "host-side/health/crash-store.h"
 #include "host-side/health/watch.h"
 #include "output.h"
 
@@ -17,8 +18,8 @@
 typedef struct
 {
   gboolean follow;
-  char *on_panic, *on_hang, *limit;
-  double interval, lost, hang, boot, frozen, dump;
+  char *on_panic, *on_hang, *limit, *console, *crash_directory;
+  double interval, lost, hang, boot, frozen, dump, grace;
 } Words;
 
 typedef struct
@@ -60,6 +61,7 @@ take_limits (const Words *words, PvtHealthWatchConfig *config, GError **error)
          && take_seconds ("--hung-after", words->hang, &config->limits.hang, error)
          && take_seconds ("--boot", words->boot, &config->limits.boot, error)
          && take_seconds ("--frozen", words->frozen, &config->limits.frozen, error)
+         && take_seconds ("--grace", words->grace, &config->grace, error)
          && take_seconds ("--dump", words->dump, &config->limits.dump, error);
 }
 
@@ -98,14 +100,25 @@ check_guests (char **guests, const PvtHealthWatchConfig *config, GError **error)
 static gboolean
 take_words (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig *config, GError **error)
 {
-  gboolean acts = words->on_panic || words->on_hang || words->limit;
+  gboolean acts = words->on_panic || words->on_hang || words->limit || words->console
+                  || words->crash_directory;
 
   if (acts && !words->follow)
     {
       g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
-                           "--on-panic, --on-hang and --limit need --follow");
+                           "--on-panic, --on-hang, --limit, --console and --crash-dir need --follow");
       return FALSE;
     }
+  if (words->console && guests[1])
+    {
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                           "--console is that of a single guest");
+      return FALSE;
+    }
+  config->console = words->console;
+  config->crash_directory = words->crash_directory ? words->crash_directory
+                            : words->console       ? PVT_CRASH_DIRECTORY
+                                                   : NULL;
   if (!parse_action ("--on-panic", words->on_panic, &config->on_panic, error)
       || !parse_action ("--on-hang", words->on_hang, &config->on_hang, error))
     return FALSE;
@@ -285,37 +298,46 @@ exit_code (const Health *health)
   return worst;
 }
 
-static void
-watch_all (Health *health, char **guests, PvtHealthWatchConfig *config)
+static gboolean
+watch_all (Health *health, char **guests, PvtHealthWatchConfig *config, GError **error)
 {
   guint signals[] = { g_unix_signal_add (SIGINT, interrupt, health),
                       g_unix_signal_add (SIGTERM, interrupt, health) };
+  gboolean ok = TRUE;
+  PvtHealthWatch *watch;
 
   for (guint i = 0; guests[i]; i++)
     {
       config->address = guests[i];
-      g_ptr_array_add (health->watches, pvt_health_watch_new (config, &watch_ops, health));
+      watch = pvt_health_watch_new (config, &watch_ops, health, error);
+      if (watch)
+        g_ptr_array_add (health->watches, watch);
+      ok = ok && watch;
     }
   health->undecided = health->watches->len;
-  g_main_loop_run (health->loop);
+  if (ok)
+    g_main_loop_run (health->loop);
   for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
     g_source_remove (signals[i]);
+  return ok;
 }
 
-static void
-report (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig *config)
+static gboolean
+report (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig *config, GError **error)
 {
   Health health = { cli, words->follow, g_main_loop_new (NULL, FALSE),
                     g_ptr_array_new_with_free_func ((GDestroyNotify) pvt_health_watch_free), 0 };
+  gboolean ok = watch_all (&health, guests, config, error);
 
-  watch_all (&health, guests, config);
-  if (!words->follow && cli->json)
+  if (ok && !words->follow && cli->json)
     print_states_json (&health);
-  else if (!words->follow)
+  else if (ok && !words->follow)
     print_states (&health);
-  cli->exit_code = exit_code (&health);
+  if (ok)
+    cli->exit_code = exit_code (&health);
   g_ptr_array_unref (health.watches);
   g_main_loop_unref (health.loop);
+  return ok;
 }
 
 static char **
@@ -326,11 +348,14 @@ parse (PvtCli *cli, int argc, char **argv, Words *words, GError **error)
     { "on-panic", 0, 0, G_OPTION_ARG_STRING, &words->on_panic, NULL, NULL },
     { "on-hang", 0, 0, G_OPTION_ARG_STRING, &words->on_hang, NULL, NULL },
     { "limit", 0, 0, G_OPTION_ARG_STRING, &words->limit, NULL, NULL },
+    { "console", 0, 0, G_OPTION_ARG_FILENAME, &words->console, NULL, NULL },
+    { "crash-dir", 0, 0, G_OPTION_ARG_FILENAME, &words->crash_directory, NULL, NULL },
     { "interval", 0, 0, G_OPTION_ARG_DOUBLE, &words->interval, NULL, NULL },
     { "lost-after", 0, 0, G_OPTION_ARG_DOUBLE, &words->lost, NULL, NULL },
     { "hung-after", 0, 0, G_OPTION_ARG_DOUBLE, &words->hang, NULL, NULL },
     { "boot", 0, 0, G_OPTION_ARG_DOUBLE, &words->boot, NULL, NULL },
     { "frozen", 0, 0, G_OPTION_ARG_DOUBLE, &words->frozen, NULL, NULL },
+    { "grace", 0, 0, G_OPTION_ARG_DOUBLE, &words->grace, NULL, NULL },
     { "dump", 0, 0, G_OPTION_ARG_DOUBLE, &words->dump, NULL, NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
   };
@@ -349,22 +374,24 @@ parse (PvtCli *cli, int argc, char **argv, Words *words, GError **error)
 static gboolean
 run_health (PvtCli *cli, int argc, char **argv, GError **error)
 {
-  PvtHealthWatchConfig config = { .limits = pvt_health_default_limits, .interval = 5 * SECOND,
+  PvtHealthWatchConfig config = { .limits = pvt_health_default_limits, .interval = 5 * SECOND, .grace = 5 * SECOND,
                             .limit = pvt_action_default_limit };
   Words words = { 0 };
   g_auto (GStrv) guests = parse (cli, argc, argv, &words, error);
-  gboolean ok = guests && take_words (cli, &words, guests, &config, error);
+  gboolean ok = guests && take_words (cli, &words, guests, &config, error)
+                && report (cli, &words, guests, &config, error);
 
-  if (ok)
-    report (cli, &words, guests, &config);
   pvt_action_clear (&config.on_panic);
   pvt_action_clear (&config.on_hang);
   g_free (words.on_panic);
   g_free (words.on_hang);
   g_free (words.limit);
+  g_free (words.console);
+  g_free (words.crash_directory);
   return ok;
 }
 
 const PvtVerb pvt_verb_health
-    = { "health", "[GUEST...] [--follow] [--on-panic|--on-hang none|reset|poweroff|run:CMD] [--limit N/PERIOD]",
+    = { "health", "[GUEST...] [--follow] [--on-panic DO] [--on-hang DO] [--limit N/PERIOD] [--crash-dir DIR] "
+                  "[--console PATH]",
         "well, lost, hung, crashed, paused? --follow: each change", TRUE, run_health };

@@ -3,6 +3,7 @@
 
 #include "host-side/client/channel-of-qemu.h"
 #include "machine-look.h"
+#include "machine-news.h"
 #include "pvt-error.h"
 
 #include <errno.h>
@@ -22,6 +23,9 @@
 #define SETTLE_TRIES 50
 #define SETTLE_US 100000
 
+/* A look at the channel comes later than it could by so much. */
+#define CHECK_MARGIN_US 50000
+
 /* Most events that wait to be handled; QEMU limits their rate itself. */
 #define MAX_EVENTS 256
 
@@ -29,14 +33,14 @@ struct _PvtMachine
 {
   char *path;
   gint64 interval;
-  gboolean pause_on_panic;
+  gboolean outlive_panic;
   const PvtMachineSink *sink;
   PvtMailbox *mailbox;
   GThread *thread;
   int wake;
   /* from the owner's thread */
   GMutex lock;
-  gboolean stopping, looking;
+  gboolean stopping, looking, check_channel;
   const PvtHeartbeatSource *source_ops;
   gpointer source;
   PvtActionKind action; /* NONE: nothing is to be done */
@@ -47,77 +51,24 @@ struct _PvtMachine
   PvtEvidence evidence;
   gboolean was_looking, migrating, moved, told_trouble;
   gboolean stopping_itself; /* QEMU said that it will stop: no STOP of somebody's */
-  gint64 next_look;
+  gint64 next_look, check_at; /* 0: no check is due */
   int port; /* -1: not known */
 };
 
 /* ---- to the owner ---- */
 
-typedef struct
-{
-  const PvtMachineSink *sink;
-  PvtHealthInput input;
-  char *channel, *note;
-} News;
-
-static void
-deliver (gpointer owner, gpointer data)
-{
-  const News *news = data;
-
-  if (news->channel)
-    news->sink->channel (owner, news->channel);
-  else if (news->note)
-    news->sink->note (owner, news->note);
-  else
-    news->sink->input (owner, &news->input);
-}
-
-static void
-free_news (gpointer data)
-{
-  News *news = data;
-
-  g_free (news->channel);
-  g_free (news->note);
-  g_free (news);
-}
-
-static News *
-news_new (PvtMachine *machine)
-{
-  News *news = g_new0 (News, 1);
-
-  news->sink = machine->sink;
-  return news;
-}
-
 static void
 tell (PvtMachine *machine, PvtHealthInputKind kind)
 {
-  News *news = news_new (machine);
+  const PvtHealthInput input = { .kind = kind };
 
-  news->input.kind = kind;
-  pvt_mailbox_post (machine->mailbox, deliver, news, free_news);
-}
-
-static void
-tell_kernel (PvtMachine *machine, PvtKernel kernel)
-{
-  News *news = news_new (machine);
-
-  news->input.kind = PVT_HEALTH_IN_KERNEL;
-  news->input.kernel = kernel;
-  pvt_mailbox_post (machine->mailbox, deliver, news, free_news);
+  pvt_machine_tell_input (machine->sink, machine->mailbox, &input);
 }
 
 static void
 tell_note (PvtMachine *machine, const char *text)
 {
-  News *news = news_new (machine);
-
-  news->note = g_strdup (text);
-  pvt_mailbox_post (machine->mailbox, deliver, news, free_news);
+  pvt_machine_tell_note (machine->sink, machine->mailbox, text);
 }
 
 /* ---- what is looked at ---- */
@@ -151,6 +102,7 @@ static void
 look (PvtMachine *machine)
 {
   gint64 now = g_get_monotonic_time ();
+  PvtHealthInput input = { .kind = PVT_HEALTH_IN_KERNEL };
   PvtCpuSample sample = { 0 };
 
   look_at_port (machine);
@@ -160,7 +112,8 @@ look (PvtMachine *machine)
   if (machine->balloon)
     pvt_evidence_add_balloon (&machine->evidence, pvt_look_balloon (machine->qmp, machine->balloon),
                               now);
-  tell_kernel (machine, pvt_evidence_verdict (&machine->evidence, BALLOON_STALL_US, now));
+  input.kernel = pvt_evidence_verdict (&machine->evidence, BALLOON_STALL_US, now);
+  pvt_machine_tell_input (machine->sink, machine->mailbox, &input);
 }
 
 static void
@@ -181,6 +134,22 @@ look_if_due (PvtMachine *machine)
     return;
   look (machine);
   machine->next_look = g_get_monotonic_time () + machine->interval;
+}
+
+static void
+check_if_due (PvtMachine *machine)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  g_mutex_lock (&machine->lock);
+  if (machine->check_channel)
+    machine->check_at = now + PVT_SOURCE_AWAY_US + CHECK_MARGIN_US;
+  machine->check_channel = FALSE;
+  g_mutex_unlock (&machine->lock);
+  if (machine->check_at == 0 || now < machine->check_at)
+    return;
+  machine->check_at = 0;
+  look_at_port (machine);
 }
 
 /* ---- events ---- */
@@ -348,7 +317,7 @@ set_panic_action (PvtMachine *machine)
   g_autoptr (GError) error = NULL;
   g_autoptr (JsonNode) done = NULL;
 
-  json_object_set_string_member (arguments, "panic", "pause");
+  json_object_set_string_member (arguments, "panic", "none");
   done = pvt_qmp_execute (machine->qmp, "set-action", arguments, &error);
   if (done == NULL)
     tell_note (machine, error->message);
@@ -360,13 +329,12 @@ greet (PvtMachine *machine)
   g_autofree char *status = pvt_look_status (machine->qmp), *path = NULL;
   g_autoptr (GError) error = NULL;
   PvtHealthInputKind kind;
-  News *news;
 
   tell (machine, PVT_HEALTH_IN_STARTED);
   machine->moved = strcmp (status, "postmigrate") == 0;
   if (pvt_look_status_means (status, &kind))
     tell (machine, kind);
-  if (machine->pause_on_panic)
+  if (machine->outlive_panic)
     set_panic_action (machine);
   machine->balloon = pvt_look_find_balloon (machine->qmp);
   if (!pvt_qmp_find_channel (machine->qmp, PVT_AGENT_PORT, &machine->chardev, &path, &error))
@@ -375,9 +343,7 @@ greet (PvtMachine *machine)
       return;
     }
   look_at_port (machine);
-  news = news_new (machine);
-  news->channel = g_strconcat ("unix:", path, NULL);
-  pvt_mailbox_post (machine->mailbox, deliver, news, free_news);
+  pvt_machine_tell_channel (machine->sink, machine->mailbox, path);
 }
 
 static void
@@ -422,18 +388,28 @@ connect (PvtMachine *machine)
   greet (machine);
 }
 
+static int
+next_work_ms (const PvtMachine *machine)
+{
+  gint64 now = g_get_monotonic_time (), left = IDLE_MS;
+
+  if (machine->qmp == NULL)
+    return RETRY_MS;
+  if (machine->was_looking)
+    left = MIN (left, (machine->next_look - now) / 1000 + 1);
+  if (machine->check_at)
+    left = MIN (left, (machine->check_at - now) / 1000 + 1);
+  return (int) MAX (left, 0);
+}
+
 static void
 wait_for_work (PvtMachine *machine)
 {
   struct pollfd fds[] = { { .fd = machine->wake, .events = POLLIN },
                           { .fd = machine->qmp ? pvt_qmp_fd (machine->qmp) : -1, .events = POLLIN } };
-  gint64 left = (machine->next_look - g_get_monotonic_time ()) / 1000 + 1;
-  int timeout = machine->qmp == NULL    ? RETRY_MS
-                : machine->was_looking ? (int) CLAMP (left, 0, IDLE_MS)
-                                       : IDLE_MS;
   guint64 count;
 
-  if (poll (fds, G_N_ELEMENTS (fds), timeout) > 0 && fds[0].revents
+  if (poll (fds, G_N_ELEMENTS (fds), next_work_ms (machine)) > 0 && fds[0].revents
       && read (machine->wake, &count, sizeof count) < 0 && errno != EAGAIN)
     tell_note (machine, g_strerror (errno));
 }
@@ -473,6 +449,7 @@ serve (PvtMachine *machine)
   if (drain (machine))
     {
       act (machine);
+      check_if_due (machine);
       look_if_due (machine);
     }
   /* What came behind the answers does not make the descriptor readable. */
@@ -514,14 +491,14 @@ wake (PvtMachine *machine)
 }
 
 PvtMachine *
-pvt_machine_new (const char *qmp_path, gint64 interval, gboolean pause_on_panic,
+pvt_machine_new (const char *qmp_path, gint64 interval, gboolean outlive_panic,
                  const PvtMachineSink *sink, PvtMailbox *mailbox)
 {
   PvtMachine *machine = g_new0 (PvtMachine, 1);
 
   machine->path = g_strdup (qmp_path);
   machine->interval = interval;
-  machine->pause_on_panic = pause_on_panic;
+  machine->outlive_panic = outlive_panic;
   machine->sink = sink;
   machine->mailbox = pvt_mailbox_ref (mailbox);
   machine->port = -1;
@@ -568,6 +545,15 @@ pvt_machine_set_source (PvtMachine *machine, const PvtHeartbeatSource *ops, gpoi
   machine->source_ops = ops;
   machine->source = source;
   g_mutex_unlock (&machine->lock);
+}
+
+void
+pvt_machine_check_channel (PvtMachine *machine)
+{
+  g_mutex_lock (&machine->lock);
+  machine->check_channel = TRUE;
+  g_mutex_unlock (&machine->lock);
+  wake (machine);
 }
 
 void

@@ -23,11 +23,11 @@ typedef struct
 } PvtMachineSink;
 
 /*
- * @interval: microseconds between two looks into a silent guest. @pause_on_panic:
- * QEMU is told to stop a machine that panicked and not to end, so that it can be
- * reset.
+ * @interval: microseconds between two looks into a silent guest. @outlive_panic:
+ * QEMU is told to let a machine that panicked go on and not to end it, so that its
+ * kernel can write its last words and it can be reset.
  */
-PvtMachine *pvt_machine_new (const char *qmp_path, gint64 interval, gboolean pause_on_panic,
+PvtMachine *pvt_machine_new (const char *qmp_path, gint64 interval, gboolean outlive_panic,
                              const PvtMachineSink *sink, PvtMailbox *mailbox);
 
 /* Waits for its thread: as long as an exchange with the monitor may take. */
@@ -38,6 +38,10 @@ void pvt_machine_set_looking (PvtMachine *machine, gboolean looking);
 
 /* Which heartbeats come over the machine's channel; NULL: none do now. */
 void pvt_machine_set_source (PvtMachine *machine, const PvtHeartbeatSource *ops, gpointer source);
+
+/* The source had no answer: looks, as soon as that can be told, whether somebody else
+ * has the channel. */
+void pvt_machine_check_channel (PvtMachine *machine);
 
 /* PVT_ACTION_RESET or PVT_ACTION_POWER_OFF. What fails is a note. */
 void pvt_machine_act (PvtMachine *machine, PvtActionKind kind);

@@ -6,9 +6,6 @@
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
-/* For how long the hypervisor's side of a channel may show our last connection. */
-#define AWAY_US 300000
-
 /* How this agent is asked; looked up once, and again when it proves wrong. */
 typedef enum
 {
@@ -39,7 +36,7 @@ typedef struct
 typedef struct
 {
   const PvtHeartbeatSink *sink;
-  gboolean gone, frozen;
+  gboolean gone, unanswered, frozen;
   char *boot_id;
 } News;
 
@@ -50,6 +47,8 @@ deliver (gpointer owner, gpointer data)
 
   if (news->gone)
     news->sink->gone (owner);
+  else if (news->unanswered)
+    news->sink->unanswered (owner);
   else
     news->sink->heartbeat (owner, news->boot_id, news->frozen);
 }
@@ -63,11 +62,13 @@ free_news (gpointer data)
   g_free (news);
 }
 
-static void
-look_up_manner (Poll *poll, PvtClient *client)
+static gboolean
+look_up_manner (Poll *poll, PvtClient *client, GError **error)
 {
-  if (poll->manner != ASK_UNKNOWN || pvt_client_get_agent_version (client, -1, poll->cancellable, NULL) == NULL)
-    return;
+  if (poll->manner != ASK_UNKNOWN)
+    return TRUE;
+  if (pvt_client_get_agent_version (client, -1, poll->cancellable, error) == NULL)
+    return FALSE;
   if (pvt_client_has_command (client, "pvt-get-status", -1, poll->cancellable, NULL))
     poll->manner = ASK_STATUS;
   else if (pvt_client_has_command (client, "guest-fsfreeze-status", -1, poll->cancellable, NULL))
@@ -75,6 +76,7 @@ look_up_manner (Poll *poll, PvtClient *client)
   else
     poll->manner = ASK_PING;
   poll->has_files = pvt_client_has_command (client, "guest-file-open", -1, poll->cancellable, NULL);
+  return TRUE;
 }
 
 /* The sign of life itself. */
@@ -138,8 +140,7 @@ ask (Poll *poll, News *news, GError **error)
   if (client == NULL)
     return FALSE;
   pvt_client_set_timeout (client, poll->timeout_ms);
-  look_up_manner (poll, client);
-  if (!ask_frozen (poll, client, &news->frozen, error))
+  if (!look_up_manner (poll, client, error) || !ask_frozen (poll, client, &news->frozen, error))
     {
       poll->manner = ASK_UNKNOWN; /* another agent may be there now */
       return FALSE;
@@ -157,7 +158,8 @@ set_connected (Poll *poll, gboolean connected)
   g_mutex_unlock (&poll->lock);
 }
 
-static void
+/* FALSE: nobody answered. */
+static gboolean
 ask_once (Poll *poll)
 {
   g_autoptr (GError) error = NULL;
@@ -169,10 +171,9 @@ ask_once (Poll *poll)
   ok = ask (poll, news, &error);
   set_connected (poll, FALSE);
   news->gone = !ok && g_error_matches (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED);
-  if (ok || news->gone)
-    pvt_mailbox_post (poll->mailbox, deliver, news, free_news);
-  else
-    free_news (news);
+  news->unanswered = !ok && !news->gone;
+  pvt_mailbox_post (poll->mailbox, deliver, news, free_news);
+  return ok;
 }
 
 static gpointer
@@ -185,11 +186,9 @@ run (gpointer data)
     {
       gint64 next = g_get_monotonic_time () + poll->interval;
 
-      ask_once (poll);
+      if (!ask_once (poll))
+        next = MAX (next, g_get_monotonic_time () + PVT_SOURCE_PAUSE_US);
       g_mutex_lock (&poll->lock);
-      /* Behind a question that took long there is a pause, too: others want the
-       * channel, and it shows whether they have it. */
-      next = MAX (next, g_get_monotonic_time () + 2 * AWAY_US);
       while (!poll->stopping && g_cond_wait_until (&poll->wake, &poll->lock, next))
         ;
       stopping = poll->stopping;
@@ -242,7 +241,7 @@ is_away (gpointer data)
   gboolean away;
 
   g_mutex_lock (&poll->lock);
-  away = !poll->connected && g_get_monotonic_time () - poll->left_at > AWAY_US;
+  away = !poll->connected && g_get_monotonic_time () - poll->left_at > PVT_SOURCE_AWAY_US;
   g_mutex_unlock (&poll->lock);
   return away;
 }

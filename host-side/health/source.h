@@ -9,12 +9,19 @@
 #include "health.h"
 #include "mailbox.h"
 
+/* For so long the hypervisor's side may still show a connection that was closed. */
+#define PVT_SOURCE_AWAY_US 300000
+#define PVT_SOURCE_PAUSE_US 1500000
+
 typedef struct
 {
-  /* Both with what pvt_mailbox_new() was given. */
+  /* All with what pvt_mailbox_new() was given. */
   void (*heartbeat) (gpointer owner, const char *boot_id, gboolean frozen);
   /* The channel is not there at all: whoever made it is gone. */
   void (*gone) (gpointer owner);
+  /* Nobody answered. The source stays away for PVT_SOURCE_PAUSE_US at least, so
+   * that it can be seen whether somebody else has the channel. */
+  void (*unanswered) (gpointer owner);
 } PvtHeartbeatSink;
 
 typedef struct
@@ -25,8 +32,8 @@ typedef struct
                      const PvtHeartbeatSink *sink, PvtMailbox *mailbox);
   /* Waits until its thread has ended, @timeout_ms at most. */
   void (*stop) (gpointer source);
-  /* From any thread: it has had no connection of its own for a while, so that one
-   * which is there is somebody else's. */
+  /* From any thread: it has had no connection of its own for PVT_SOURCE_AWAY_US, so
+   * that one which is there is somebody else's. */
   gboolean (*is_away) (gpointer source);
 } PvtHeartbeatSource;
 

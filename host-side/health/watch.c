@@ -2,6 +2,7 @@
 #include "watch.h"
 
 #include "machine.h"
+#include "recorder.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 struct _PvtHealthWatch
 {
   char *address;
-  gint64 interval;
+  gint64 interval, grace;
   PvtPolicy policy;
+  GSource *pending; /* what is done about a panic when the grace is over */
   const PvtHealthWatchOps *ops;
   gpointer user_data;
   PvtHealth health;
@@ -28,6 +30,7 @@ struct _PvtHealthWatch
   gpointer source;
   char *channel; /* which @source is on */
   gboolean gone;
+  PvtRecorder *recorder; /* NULL: nothing is kept */
 };
 
 /* ---- time ---- */
@@ -159,6 +162,45 @@ carry_out (PvtHealthWatch *watch, const PvtHealthChange *change)
     pvt_machine_act (watch->machine, action->kind);
 }
 
+static gboolean
+grace_is_over (gpointer data)
+{
+  PvtHealthWatch *watch = data;
+  const PvtHealthChange change = { PVT_HEALTH_PANICKED, PVT_HEALTH_PANICKED, watch->cause,
+                                   g_get_monotonic_time () };
+
+  g_clear_pointer (&watch->pending, g_source_unref);
+  carry_out (watch, &change);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+clear_pending (PvtHealthWatch *watch)
+{
+  if (watch->pending)
+    g_source_destroy (watch->pending);
+  g_clear_pointer (&watch->pending, g_source_unref);
+}
+
+/* Linux tells of its panic before it writes its last words to pstore, and may
+ * reset itself behind that (panic() in kernel/panic.c): it is given time. */
+static void
+carry_out_later (PvtHealthWatch *watch, const PvtHealthChange *change)
+{
+  PvtActionKind kind = watch->policy.on_panic.kind;
+
+  clear_pending (watch);
+  if (change->to != PVT_HEALTH_PANICKED || watch->grace == 0
+      || (kind != PVT_ACTION_RESET && kind != PVT_ACTION_POWER_OFF))
+    {
+      carry_out (watch, change);
+      return;
+    }
+  watch->pending = g_timeout_source_new ((guint) CLAMP (watch->grace / 1000, 1, G_MAXINT));
+  g_source_set_callback (watch->pending, grace_is_over, watch, NULL);
+  g_source_attach (watch->pending, watch->context);
+}
+
 static void
 changed (const PvtHealthChange *change, gpointer data)
 {
@@ -166,7 +208,10 @@ changed (const PvtHealthChange *change, gpointer data)
 
   watch->cause = change->cause;
   watch->ops->changed (watch, change, watch->user_data);
-  carry_out (watch, change);
+  /* First, for what is done may end the machine and its console with it. */
+  if (watch->recorder)
+    pvt_recorder_take (watch->recorder, change, watch->channel);
+  carry_out_later (watch, change);
 }
 
 /* ---- what is heard ---- */
@@ -197,7 +242,16 @@ channel_gone (gpointer data)
   take_input (watch, &gone);
 }
 
-static const PvtHeartbeatSink heartbeat_sink = { heartbeat, channel_gone };
+static void
+unanswered (gpointer data)
+{
+  PvtHealthWatch *watch = data;
+
+  if (watch->machine)
+    pvt_machine_check_channel (watch->machine);
+}
+
+static const PvtHeartbeatSink heartbeat_sink = { heartbeat, channel_gone, unanswered };
 
 static void
 stop_source (PvtHealthWatch *watch)
@@ -213,7 +267,7 @@ stop_source (PvtHealthWatch *watch)
 static void
 start_source (PvtHealthWatch *watch, const char *address)
 {
-  gint64 ask_ms = watch->health.limits.lost / 3000;
+  gint64 ask_ms = watch->health.limits.lost / 4000;
 
   watch->channel = g_strdup (address);
   watch->source = watch->source_ops->start (address, watch->interval,
@@ -241,14 +295,14 @@ machine_input (gpointer data, const PvtHealthInput *input)
 }
 
 static void
-machine_note (gpointer data, const char *text)
+take_note (gpointer data, const char *text)
 {
   PvtHealthWatch *watch = data;
 
   watch->ops->note (watch, text, watch->user_data);
 }
 
-static const PvtMachineSink machine_sink = { machine_input, channel_found, machine_note };
+static const PvtMachineSink machine_sink = { machine_input, channel_found, take_note };
 
 /* ---- life ---- */
 
@@ -260,12 +314,14 @@ copy_action (PvtAction *to, const PvtAction *from)
 }
 
 PvtHealthWatch *
-pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data)
+pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data,
+               GError **error)
 {
   PvtHealthWatch *watch = g_new0 (PvtHealthWatch, 1);
 
   watch->address = g_strdup (config->address);
   watch->interval = config->interval;
+  watch->grace = config->grace;
   watch->ops = ops;
   watch->user_data = user_data;
   watch->cause = "";
@@ -275,6 +331,16 @@ pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOp
   copy_action (&watch->policy.on_hang, &config->on_hang);
   watch->context = g_main_context_ref_thread_default ();
   watch->mailbox = pvt_mailbox_new (watch);
+  if (config->crash_directory)
+    {
+      watch->recorder = pvt_recorder_new (config->crash_directory, config->address, config->console,
+                                          take_note, watch->mailbox, error);
+      if (watch->recorder == NULL)
+        {
+          pvt_health_watch_free (watch);
+          return NULL;
+        }
+    }
   pvt_health_init (&watch->health, &config->limits, g_get_monotonic_time (), changed, watch);
   if (g_str_has_prefix (config->address, "qemu:"))
     watch->machine = pvt_machine_new (config->address + strlen ("qemu:"), config->interval,
@@ -295,6 +361,8 @@ pvt_health_watch_free (PvtHealthWatch *watch)
   stop_source (watch);
   pvt_machine_free (watch->machine);
   clear_timer (watch);
+  clear_pending (watch);
+  pvt_recorder_free (watch->recorder);
   pvt_mailbox_unref (watch->mailbox);
   g_main_context_unref (watch->context);
   pvt_action_clear (&watch->policy.on_panic);

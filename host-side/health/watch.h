@@ -19,7 +19,10 @@ typedef struct
   gint64 interval;     /* microseconds between heartbeats and between looks */
   PvtAction on_panic, on_hang; /* reset and power off need a monitor: qemu: */
   PvtActionLimit limit;
+  gint64 grace; /* microseconds that a panicked kernel has before a reset or power off */
   const PvtHeartbeatSource *source; /* NULL: pvt_heartbeat_poll */
+  const char *crash_directory; /* where crashes are kept; NULL: they are not */
+  const char *console;         /* a socket or a file; NULL: not known */
 } PvtHealthWatchConfig;
 
 typedef struct
@@ -31,8 +34,9 @@ typedef struct
 } PvtHealthWatchOps;
 
 /* Copies what it needs of @config. Nothing is called back before the main context
- * runs. */
-PvtHealthWatch *pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data);
+ * runs. NULL with @error when the console cannot be opened. */
+PvtHealthWatch *pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data,
+                         GError **error);
 
 /* Waits for its threads: as long as a question to the monitor or the agent may
  * take. Not from within a callback. */

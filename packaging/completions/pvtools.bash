@@ -49,7 +49,7 @@ _pvtools() {
 		case $word in
 		-c | -o | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json) skip=yes ;;
 		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
-		--boot | --frozen | --dump) skip=yes ;;
+		--boot | --frozen | --dump | --grace | --console | --crash-dir) skip=yes ;;
 		-e | -C | -u | -m | --env | --directory | --user) skip=yes ;;
 		--event | --metrics | --period | --heartbeat | --full-percent | --count) skip=yes ;;
 		-t) [ "$verb" = exec ] || skip=yes ;;
@@ -57,8 +57,8 @@ _pvtools() {
 		*)
 			if [ -z "$verb" ]; then
 				verb=$word
-			elif [ "$verb" = disk ]; then
-				verb="disk $word"
+			elif [ "$verb" = disk ] || [ "$verb" = crash ]; then
+				verb="$verb $word"
 			else
 				guests=$((guests + 1))
 			fi
@@ -72,7 +72,8 @@ _pvtools() {
 	-c | --connect) mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur") ;;
 	--for) mapfile -t COMPREPLY < <(compgen -W "agent ip" -- "$cur") ;;
 	--on-panic | --on-hang) mapfile -t COMPREPLY < <(compgen -W "none reset poweroff run:" -- "$cur") ;;
-	--to) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	--console) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--to | --crash-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	?*) COMPREPLY=() ;;
 	*)
 		if [[ $cur == -* ]]; then
@@ -82,6 +83,12 @@ _pvtools() {
 			mapfile -t COMPREPLY < <(compgen -W "$(_pvtools_help | cut -d' ' -f1 | sort -u)" -- "$cur")
 		elif [ "$verb" = disk ]; then
 			mapfile -t COMPREPLY < <(compgen -W "grow" -- "$cur")
+		elif [ "$verb" = crash ]; then
+			mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur")
+		elif [ "$verb" = "crash list" ]; then
+			COMPREPLY=()
+		elif [ "$verb" = "crash show" ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(pvtools crash list --no-headers 2>/dev/null | cut -d' ' -f1)" -- "$cur")
 		elif [ "$guests" -eq 0 ] || [[ "$verb" =~ ^(quiesce|snapshot|health)$ ]]; then
 			mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur")
 		fi

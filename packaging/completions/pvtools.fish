@@ -19,7 +19,7 @@ function __pvtools_words
             set skip 0
         else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json
             set skip 1
-        else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump
+        else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump --grace --console --crash-dir
             set skip 1
         else if contains -- $word -e -C -u --env --directory --user
             set skip 1
@@ -34,8 +34,8 @@ end
 
 function __pvtools_verb
     set -l words (__pvtools_words)
-    if test "$words[1]" = disk
-        echo disk $words[2]
+    if contains -- "$words[1]" disk crash
+        echo $words[1] $words[2]
     else
         echo $words[1]
     end
@@ -49,6 +49,7 @@ function __pvtools_wants_guest
     set -l words (__pvtools_words)
     set -l before (count (string split ' ' -- (__pvtools_verb)))
     test (count $words) -gt 0; or return 1
+    test "$words[1]" = crash; and return 1
     contains -- $words[1] quiesce snapshot health; and return 0
     test "$words[1]" = disk; and set before 2
     test (count $words) -eq $before
@@ -79,6 +80,7 @@ end
 complete -c pvtools -f
 complete -c pvtools -n __pvtools_wants_verb -a '(__pvtools_verbs)'
 complete -c pvtools -n '__fish_seen_subcommand_from disk; and test (count (__pvtools_words)) -eq 1' -a grow
+complete -c pvtools -n '__fish_seen_subcommand_from crash; and test (count (__pvtools_words)) -eq 1' -a 'list show'
 complete -c pvtools -n __pvtools_wants_guest -a '(__pvtools_guests)'
 complete -c pvtools -n 'string match -q -- "-*" (commandline -ct)' -a '(__pvtools_options)'
 complete -c pvtools -s c -l connect -x -a '(__pvtools_guests)' -d 'the guest'

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a machine's thread has to say, put in the mail to its owner. */
+#pragma once
+
+#include "machine.h"
+
+void pvt_machine_tell_input (const PvtMachineSink *sink, PvtMailbox *mailbox,
+                             const PvtHealthInput *input);
+void pvt_machine_tell_note (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *text);
+
+/* @path: of the unix socket behind the agent's port. */
+void pvt_machine_tell_channel (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *path);
