@@ -17,7 +17,7 @@
 
 typedef struct
 {
-  gboolean follow;
+  gboolean follow, push;
   char *on_panic, *on_hang, *limit, *console, *crash_directory;
   double interval, lost, hang, boot, frozen, dump, grace;
 } Words;
@@ -115,6 +115,7 @@ take_words (PvtCli *cli, const Words *words, char **guests, PvtHealthWatchConfig
                            "--console is that of a single guest");
       return FALSE;
     }
+  config->source = words->push ? &pvt_heartbeat_push : &pvt_heartbeat_poll;
   config->console = words->console;
   config->crash_directory = words->crash_directory ? words->crash_directory
                             : words->console       ? PVT_CRASH_DIRECTORY
@@ -345,6 +346,7 @@ parse (PvtCli *cli, int argc, char **argv, Words *words, GError **error)
 {
   const GOptionEntry entries[] = {
     { "follow", 'f', 0, G_OPTION_ARG_NONE, &words->follow, NULL, NULL },
+    { "push", 0, 0, G_OPTION_ARG_NONE, &words->push, NULL, NULL },
     { "on-panic", 0, 0, G_OPTION_ARG_STRING, &words->on_panic, NULL, NULL },
     { "on-hang", 0, 0, G_OPTION_ARG_STRING, &words->on_hang, NULL, NULL },
     { "limit", 0, 0, G_OPTION_ARG_STRING, &words->limit, NULL, NULL },

@@ -5,7 +5,7 @@ typedef struct
 {
   const PvtMachineSink *sink;
   PvtHealthInput input; /* without texts: those are of heartbeats */
-  char *channel, *note;
+  char *channel, *plain, *note;
 } News;
 
 static void
@@ -14,7 +14,7 @@ deliver (gpointer owner, gpointer data)
   const News *news = data;
 
   if (news->channel)
-    news->sink->channel (owner, news->channel);
+    news->sink->channel (owner, news->channel, news->plain);
   else if (news->note)
     news->sink->note (owner, news->note);
   else
@@ -27,6 +27,7 @@ free_news (gpointer data)
   News *news = data;
 
   g_free (news->channel);
+  g_free (news->plain);
   g_free (news->note);
   g_free (news);
 }
@@ -41,7 +42,7 @@ void
 pvt_machine_tell_input (const PvtMachineSink *sink, PvtMailbox *mailbox,
                         const PvtHealthInput *input)
 {
-  const News news = { sink, *input, NULL, NULL };
+  const News news = { .sink = sink, .input = *input };
 
   post (mailbox, &news);
 }
@@ -55,9 +56,11 @@ pvt_machine_tell_note (const PvtMachineSink *sink, PvtMailbox *mailbox, const ch
 }
 
 void
-pvt_machine_tell_channel (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *path)
+pvt_machine_tell_channel (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *path,
+                          const char *plain)
 {
-  const News news = { .sink = sink, .channel = g_strconcat ("unix:", path, NULL) };
+  const News news = { .sink = sink, .channel = g_strconcat ("unix:", path, NULL),
+                      .plain = plain ? g_strconcat ("unix:", plain, NULL) : NULL };
 
   post (mailbox, &news);
 }

@@ -8,5 +8,6 @@ void pvt_machine_tell_input (const PvtMachineSink *sink, PvtMailbox *mailbox,
                              const PvtHealthInput *input);
 void pvt_machine_tell_note (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *text);
 
-/* @path: of the unix socket behind the agent's port. */
-void pvt_machine_tell_channel (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *path);
+/* Of the unix sockets behind the agent's ports; @plain may be NULL. */
+void pvt_machine_tell_channel (const PvtMachineSink *sink, PvtMailbox *mailbox, const char *path,
+                               const char *plain);

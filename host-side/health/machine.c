@@ -31,7 +31,7 @@
 
 struct _PvtMachine
 {
-  char *path;
+  char *path, *port_name;
   gint64 interval;
   gboolean outlive_panic;
   const PvtMachineSink *sink;
@@ -326,7 +326,8 @@ set_panic_action (PvtMachine *machine)
 static void
 greet (PvtMachine *machine)
 {
-  g_autofree char *status = pvt_look_status (machine->qmp), *path = NULL;
+  g_autofree char *status = pvt_look_status (machine->qmp), *path = NULL, *plain = NULL;
+  g_autofree char *chardev = NULL;
   g_autoptr (GError) error = NULL;
   PvtHealthInputKind kind;
 
@@ -337,13 +338,14 @@ greet (PvtMachine *machine)
   if (machine->outlive_panic)
     set_panic_action (machine);
   machine->balloon = pvt_look_find_balloon (machine->qmp);
-  if (!pvt_qmp_find_channel (machine->qmp, PVT_AGENT_PORT, &machine->chardev, &path, &error))
+  if (!pvt_qmp_find_channel (machine->qmp, machine->port_name, &machine->chardev, &path, &error))
     {
       tell_note (machine, error->message);
       return;
     }
   look_at_port (machine);
-  pvt_machine_tell_channel (machine->sink, machine->mailbox, path);
+  pvt_qmp_find_channel (machine->qmp, PVT_AGENT_PORT, &chardev, &plain, NULL);
+  pvt_machine_tell_channel (machine->sink, machine->mailbox, path, plain);
 }
 
 static void
@@ -491,12 +493,13 @@ wake (PvtMachine *machine)
 }
 
 PvtMachine *
-pvt_machine_new (const char *qmp_path, gint64 interval, gboolean outlive_panic,
-                 const PvtMachineSink *sink, PvtMailbox *mailbox)
+pvt_machine_new (const char *qmp_path, const char *port, gint64 interval,
+                 gboolean outlive_panic, const PvtMachineSink *sink, PvtMailbox *mailbox)
 {
   PvtMachine *machine = g_new0 (PvtMachine, 1);
 
   machine->path = g_strdup (qmp_path);
+  machine->port_name = g_strdup (port);
   machine->interval = interval;
   machine->outlive_panic = outlive_panic;
   machine->sink = sink;
@@ -522,6 +525,7 @@ pvt_machine_free (PvtMachine *machine)
   g_mutex_clear (&machine->lock);
   pvt_mailbox_unref (machine->mailbox);
   g_free (machine->path);
+  g_free (machine->port_name);
   g_free (machine);
 }
 

@@ -16,18 +16,20 @@ typedef struct
 {
   /* All with what pvt_mailbox_new() was given. */
   void (*input) (gpointer owner, const PvtHealthInput *input);
-  /* Where the agent's channel is: "unix:/path". Told at each connection. */
-  void (*channel) (gpointer owner, const char *address);
+  /* Where the agent's channels are, "unix:/path": the one that was asked for, and the
+   * plain one or NULL. Told at each connection. */
+  void (*channel) (gpointer owner, const char *address, const char *plain);
   /* Something that a person should know: no channel, a monitor that is taken. */
   void (*note) (gpointer owner, const char *text);
 } PvtMachineSink;
 
 /*
- * @interval: microseconds between two looks into a silent guest. @outlive_panic:
+ * @port: the name of the port that heartbeats come over. @interval: microseconds between two looks into a silent guest. @outlive_panic:
  * QEMU is told to let a machine that panicked go on and not to end it, so that its
  * kernel can write its last words and it can be reset.
  */
-PvtMachine *pvt_machine_new (const char *qmp_path, gint64 interval, gboolean outlive_panic,
+PvtMachine *pvt_machine_new (const char *qmp_path, const char *port, gint64 interval,
+                             gboolean outlive_panic,
                              const PvtMachineSink *sink, PvtMailbox *mailbox);
 
 /* Waits for its thread: as long as an exchange with the monitor may take. */

@@ -246,4 +246,4 @@ is_away (gpointer data)
   return away;
 }
 
-const PvtHeartbeatSource pvt_heartbeat_poll = { "poll", start, stop, is_away };
+const PvtHeartbeatSource pvt_heartbeat_poll = { "poll", FALSE, start, stop, is_away };

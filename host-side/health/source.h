@@ -27,6 +27,7 @@ typedef struct
 typedef struct
 {
   const char *name;
+  gboolean extended; /* on the extended channel; else on the plain one */
   /* @interval in microseconds; @timeout_ms bounds a single question. */
   gpointer (*start) (const char *address, gint64 interval, int timeout_ms,
                      const PvtHeartbeatSink *sink, PvtMailbox *mailbox);
@@ -40,3 +41,6 @@ typedef struct
 /* Asks an agent of either kind on its plain channel, a connection each time: the
  * channel serves one client, and is others' in between. */
 extern const PvtHeartbeatSource pvt_heartbeat_poll;
+
+/* Those that pvtools-agent pushes on its extended channel. It is held all the time. */
+extern const PvtHeartbeatSource pvt_heartbeat_push;

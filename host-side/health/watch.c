@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "watch.h"
 
+#include "host-side/client/channel-of-qemu.h"
+#include "host-side/client/extended.h"
 #include "machine.h"
 #include "recorder.h"
 
@@ -29,6 +31,7 @@ struct _PvtHealthWatch
   const PvtHeartbeatSource *source_ops;
   gpointer source;
   char *channel; /* which @source is on */
+  char *plain;   /* where commands go; NULL: not known */
   gboolean gone;
   PvtRecorder *recorder; /* NULL: nothing is kept */
 };
@@ -210,7 +213,7 @@ changed (const PvtHealthChange *change, gpointer data)
   watch->ops->changed (watch, change, watch->user_data);
   /* First, for what is done may end the machine and its console with it. */
   if (watch->recorder)
-    pvt_recorder_take (watch->recorder, change, watch->channel);
+    pvt_recorder_take (watch->recorder, change, watch->plain);
   carry_out_later (watch, change);
 }
 
@@ -278,10 +281,12 @@ start_source (PvtHealthWatch *watch, const char *address)
 }
 
 static void
-channel_found (gpointer data, const char *address)
+channel_found (gpointer data, const char *address, const char *plain)
 {
   PvtHealthWatch *watch = data;
 
+  g_free (watch->plain);
+  watch->plain = g_strdup (plain);
   if (g_strcmp0 (watch->channel, address) == 0)
     return;
   stop_source (watch);
@@ -343,11 +348,16 @@ pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOp
     }
   pvt_health_init (&watch->health, &config->limits, g_get_monotonic_time (), changed, watch);
   if (g_str_has_prefix (config->address, "qemu:"))
-    watch->machine = pvt_machine_new (config->address + strlen ("qemu:"), config->interval,
+    watch->machine = pvt_machine_new (config->address + strlen ("qemu:"),
+                                      watch->source_ops->extended ? PVT_EXTENDED_PORT : PVT_AGENT_PORT,
+                                      config->interval,
                                       config->on_panic.kind == PVT_ACTION_RESET, &machine_sink,
                                       watch->mailbox);
   else
-    start_source (watch, config->address);
+    {
+      watch->plain = watch->source_ops->extended ? NULL : g_strdup (config->address);
+      start_source (watch, config->address);
+    }
   plan (watch);
   return watch;
 }
@@ -368,6 +378,7 @@ pvt_health_watch_free (PvtHealthWatch *watch)
   pvt_action_clear (&watch->policy.on_panic);
   pvt_action_clear (&watch->policy.on_hang);
   g_free (watch->address);
+  g_free (watch->plain);
   g_free (watch);
 }
 

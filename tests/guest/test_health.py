@@ -226,6 +226,24 @@ def test_a_channel_that_somebody_else_has():
         equal(watch.states, ["ok"], "states")
 
 
+def test_heartbeats_that_are_pushed():
+    with machine(disks=DISK, append="pvt.mount") as vm, watched(vm, "--push") as watch:
+        seen = ["ok"]
+        watch.expect(*seen)
+        with vm.line() as line:
+            line.sync()
+            line.ask("guest-fsfreeze-freeze")
+            watch.expect(*(seen := [*seen, "frozen"]))
+            line.ask("guest-fsfreeze-thaw")
+        watch.expect(*(seen := [*seen, "ok"]))
+        later(vm, f"pid=$(pidof agent); kill -STOP $pid; {UNTIL_TOLD}; kill -CONT $pid")
+        equal(watch.expect(*(seen := [*seen, "agent-lost"])), "kernel-alive", "why")
+        tell(vm)
+        watch.expect(*(seen := [*seen, "ok"]))
+        vm.monitor.command("system_reset")
+        watch.expect(*(seen := [*seen, "rebooted", "ok"]))
+
+
 def test_the_stock_agent():
     with machine(agent="/usr/sbin/qemu-ga") as vm, watched(vm) as watch:
         seen = ["ok"]
