@@ -18,6 +18,7 @@ import cli
 import tap
 from agent import Agent
 from monitor import BUSY, DEAD, IDLE, Monitor
+from packets import Extended
 from tap import check, equal
 from watch import Watch
 
@@ -89,6 +90,24 @@ def test_an_agent_that_stands_still_and_goes():
             watch.expect("ok", "agent-lost", "ok", "shut-down")
             moved.rename(agent.socket)
             watch.expect("ok", "agent-lost", "ok", "shut-down", "starting", "ok")
+
+
+def test_heartbeats_that_are_pushed():
+    with Extended() as agent:
+        equal(glance(agent.address, "--push"), (0, [("ok", "heartbeat")]), "a glance")
+        with Watch(agent.address, "--push") as watch:
+            watch.expect("ok")
+            os.kill(agent.process.pid, signal.SIGSTOP)
+            equal(watch.expect("ok", "agent-lost"), "silence", "why")
+            os.kill(agent.process.pid, signal.SIGCONT)
+            watch.expect("ok", "agent-lost", "ok")
+        with Watch(agent.address, "--push", "--lost-after", "1", "--hung-after", "1", "--boot", "1") as watch:
+            os.kill(agent.process.pid, signal.SIGSTOP)
+            watch.process.terminate()  # while it waits for the greeting's answer
+            watch.process.wait(60)
+            os.kill(agent.process.pid, signal.SIGCONT)
+    with Agent() as agent:
+        equal(glance(f"unix:{agent.socket}", "--push", "--timeout", "3")[0], 24, "none are pushed there")
 
 
 def test_events():

@@ -57,7 +57,7 @@ class Watch:
     def actions(self):
         return [(line["action"], line["done"]) for line in self.lines if "action" in line]
 
-    def expect(self, *states, timeout=120):
+    def expect(self, *states, timeout=240):
         """Waits until these were told, from the first on; anything else is wrong."""
         deadline = time.monotonic() + timeout
         with self.news:
