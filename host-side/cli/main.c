@@ -168,7 +168,8 @@ pvt_cli_no_words (int argc, char **argv, GError **error)
 static gboolean
 has_no_guest (const PvtVerb *verb)
 {
-  return verb == &pvt_verb_list || verb == &pvt_verb_crash_list || verb == &pvt_verb_crash_show;
+  return verb == &pvt_verb_list || verb == &pvt_verb_top || verb == &pvt_verb_crash_list
+         || verb == &pvt_verb_crash_show;
 }
 
 static char *
@@ -179,7 +180,6 @@ summary (void)
   for (guint i = 0; i < G_N_ELEMENTS (verbs); i++)
     {
       g_autofree char *call = g_strdup_printf ("%s%s%s%s", verbs[i]->name,
-                                               verbs[i] == &pvt_verb_list || verbs[i] == &pvt_verb_top ? "" : " GUEST",
                                                has_no_guest (verbs[i]) ? "" : " GUEST",
                                                *verbs[i]->usage ? " " : "", verbs[i]->usage);
 
