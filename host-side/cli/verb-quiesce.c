@@ -330,10 +330,11 @@ print_disks (const PvtCli *cli, GPtrArray *shots)
       for (guint d = 0; d < report->disks->len; d++)
         {
           const PvtSnapshotDisk *disk = report->disks->pdata[d];
-          const char *file = disk->file ? disk->file : "-";
+          const char *shot = report->taken ? pvt_snapshot_disk_snapshot (disk) : NULL;
+          const char *active = report->taken ? pvt_snapshot_disk_active (disk) : disk->file;
 
-          pvt_table_row (table, report->guest->address, disk->device, report->taken ? file : "-",
-                         report->taken ? disk->overlay : file,
+          pvt_table_row (table, report->guest->address, disk->device, shot ? shot : "-",
+                         active ? active : "-",
                          report->taken ? pvt_held_text (report->guest->held) : "not taken", NULL);
         }
     }

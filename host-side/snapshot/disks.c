@@ -14,7 +14,7 @@ free_disk (gpointer data)
 
   g_free (disk->device);
   g_free (disk->file);
-  g_free (disk->overlay);
+  g_free (disk->made);
   g_free (disk);
 }
 
@@ -37,13 +37,13 @@ is_read_only (JsonObject *inserted)
 
 /* Names of drives may have what file names must not. */
 static char *
-overlay_name (const char *directory, const char *label, const char *device)
+name_of (const char *directory, const char *label, const char *device, const char *format)
 {
   g_autofree char *safe = g_strdup (device);
   g_autofree char *name = NULL;
 
   g_strcanon (safe, G_CSET_a_2_z G_CSET_A_2_Z G_CSET_DIGITS "-._", '_');
-  name = g_strdup_printf ("%s-%s.qcow2", label, safe);
+  name = g_strdup_printf ("%s-%s.%s", label, safe, format);
   return g_build_filename (directory, name, NULL);
 }
 
@@ -81,8 +81,23 @@ describe (JsonObject *entry, const char *directory, const char *label)
   disk->node = device == NULL || *device == '\0';
   disk->device = g_strdup (disk->node ? node : device);
   disk->file = plain_name (file ? file : pvt_json_string (inserted, "file"));
-  disk->overlay = overlay_name (directory, label, disk->device);
+  /* pvtools-vmm says so of each disk; QEMU knows no such thing. */
+  disk->copies = g_strcmp0 (pvt_json_string (inserted, "__pvtools_snapshot-copy"), "raw") == 0;
+  disk->format = disk->copies ? "raw" : "qcow2";
+  disk->made = name_of (directory, label, disk->device, disk->format);
   return disk;
+}
+
+const char *
+pvt_snapshot_disk_snapshot (const PvtSnapshotDisk *disk)
+{
+  return disk->copies ? disk->made : disk->file;
+}
+
+const char *
+pvt_snapshot_disk_active (const PvtSnapshotDisk *disk)
+{
+  return disk->copies ? disk->file : disk->made;
 }
 
 GPtrArray *
@@ -105,10 +120,10 @@ pvt_snapshot_disks (PvtQmp *qmp, const char *directory, const char *label, GErro
       if (disk == NULL)
         continue;
       g_ptr_array_add (disks, disk);
-      if (access (disk->overlay, F_OK) == 0)
+      if (access (disk->made, F_OK) == 0)
         {
           g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, "%s exists already",
-                       disk->overlay);
+                       disk->made);
           return NULL;
         }
     }
@@ -131,8 +146,8 @@ make_transaction (GPtrArray *disks)
       JsonObject *action = json_object_new (), *data = json_object_new ();
 
       json_object_set_string_member (data, disk->node ? "node-name" : "device", disk->device);
-      json_object_set_string_member (data, "snapshot-file", disk->overlay);
-      json_object_set_string_member (data, "format", "qcow2");
+      json_object_set_string_member (data, "snapshot-file", disk->made);
+      json_object_set_string_member (data, "format", disk->format);
       json_object_set_string_member (action, "type", "blockdev-snapshot-sync");
       json_object_set_object_member (action, "data", data);
       json_array_add_object_element (actions, action);
@@ -153,7 +168,7 @@ pvt_snapshot_take (PvtQmp *qmp, GPtrArray *disks, GError **error)
   /* Only a refusal says that QEMU does not use them. */
   for (guint i = 0; i < disks->len
                     && g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED); i++)
-    unlink (((PvtSnapshotDisk *) disks->pdata[i])->overlay);
+    unlink (((PvtSnapshotDisk *) disks->pdata[i])->made);
   g_propagate_error (error, failure);
   return FALSE;
 }

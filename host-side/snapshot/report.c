@@ -22,9 +22,10 @@ describe_disks (const PvtSnapshotOfGuest *snapshot)
 
       json_object_set_string_member (entry, "disk", disk->device);
       json_object_set_boolean_member (entry, "taken", snapshot->taken);
-      if (disk->file)
-        json_object_set_string_member (entry, "snapshot", disk->file);
-      json_object_set_string_member (entry, "overlay", disk->overlay);
+      if (pvt_snapshot_disk_snapshot (disk))
+        json_object_set_string_member (entry, "snapshot", pvt_snapshot_disk_snapshot (disk));
+      if (!disk->copies)
+        json_object_set_string_member (entry, "overlay", disk->made);
       json_object_set_boolean_member (entry, "inside-the-freeze",
                                       snapshot->taken && snapshot->guest->held == PVT_HELD_PROVEN);
       json_array_add_object_element (list, entry);

@@ -16,6 +16,7 @@
 #include <virtio/device.h>
 
 #include "host-side/vmm/control/control.h"
+#include "host-side/vmm/core/copier.h"
 #include "host-side/vmm/core/log.h"
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/machine/machine.h"
@@ -290,14 +291,16 @@ run_machine (struct run *run, struct machine *machine, int signal_fd)
   struct control *control = NULL;
   enum vm_end end = VM_FAILED;
 
-  if (start_control (run, machine, &control) == 0
-      && machine_boot (machine, &run->plan) == 0
+  /* Who connects finds a machine that is paused: what it is told is not undone. */
+  if (machine_boot (machine, &run->plan) == 0
+      && start_control (run, machine, &control) == 0
       && (run->no_sandbox || enter_sandbox () == 0))
     {
       machine_go (machine, run->paused);
       end = wait_for_end (machine, control, signal_fd);
     }
-  /* Events come from processors and devices: they end first. */
+  /* Commands use processors and devices, whose events come here: in this order. */
+  control_end_commands (control);
   machine_stop (machine);
   control_free (control);
   return end;
@@ -311,7 +314,8 @@ command_run (int argc, char **argv)
   };
   struct run run = { .memory = 256 * MIB, .vcpus = 1, .serial_fd = STDOUT_FILENO };
   struct machine *machine = NULL;
-  enum vm_end end;
+  struct copier *copier = NULL;
+  enum vm_end end = VM_FAILED;
   int signal_fd;
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
@@ -327,9 +331,15 @@ command_run (int argc, char **argv)
       return 2;
     }
   signal_fd = block_signals ();
-  if (machine_new (&machine, run.memory, run.vcpus, run.slots, run.n_devices, run.serial_fd) < 0)
-    return 1;
-  end = run_machine (&run, machine, signal_fd);
+  /* Before there are threads. */
+  if (run.control_path && copier_new (&copier) < 0)
+    vmm_log ("no process for copies: disks cannot be copied by the control socket");
+  if (machine_new (&machine, run.memory, run.vcpus, run.slots, run.n_devices, run.serial_fd) == 0)
+    {
+      machine->copier = copier;
+      end = run_machine (&run, machine, signal_fd);
+    }
   machine_free (machine);
+  copier_free (copier);
   return status_of[end];
 }

@@ -20,7 +20,7 @@ from agent import find_agent
 from vm import VM
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-MODULES = ["kvm", "kvm_amd"]
+MODULES = ["kvm", "kvm_amd", "loop", "crc32c_generic"]  # the last two to look into images
 
 
 def find_cli():

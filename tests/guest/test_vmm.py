@@ -130,7 +130,7 @@ def test_payload_in_the_nested_guest():
 def test_linux_boots_to_its_agent():
     vm = outer()
     vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null")
-    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner"))
+    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner --qmp /run/inner.qmp"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)
     note(told)
@@ -151,6 +151,7 @@ def test_linux_boots_to_its_agent():
                      "dd if=/dev/hwrng bs=512 count=4 iflag=fullblock 2>/dev/null | wc -c").split(),
           ["virtio_rng.0", "kvm-clock", "2048"], "generator and clock")
     pci_of_linux(vm)
+    disk_of_linux(vm)
     vm.sh("pvtools shutdown unix:/run/inner.sock")
     equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
 
@@ -180,6 +181,34 @@ def pci_of_linux(vm):
     note(said)
     for line in said.splitlines():
         check("can't" not in line and "no space" not in line and "failed to assign" not in line, line)
+
+
+SNAPSHOT = """
+rm -rf /run/snap; mkdir /run/snap
+pvtools snapshot qemu:/run/inner.qmp --to /run/snap
+"""
+LOOK = """
+mount -t ext4 -o ro,loop /run/snap/*.raw /mnt; cat /mnt/file; umount /mnt
+cat /run/snap/*.raw | wc -c
+"""
+
+
+def disk_of_linux(vm):
+    """It grows under its driver, and a snapshot of it is what it was in the freeze."""
+    said = qmp(vm, {"execute": "block_resize", "arguments": {"device": "drive0", "size": 16 << 20}})
+    check(not any("error" in message for message in said), said)
+    equal(inside(vm, "for i in $(seq 400); do [ $(cat /sys/block/vda/size) = 32768 ] && break; sleep 0.1; done; "
+                     "cat /sys/block/vda/size; grep virtio1-config /proc/interrupts | "
+                     "awk '{print ($2 + $3 > 0)}'").split(), ["32768", "1"], "size, and who told it")
+    inside(vm, "mke2fs -F /dev/vda > /dev/null 2>&1; mount -t ext4 /dev/vda /mnt; echo before > /mnt/file")
+    told = vm.sh(SNAPSHOT)
+    note(told)
+    check(re.search(r"drive0 +/run/snap/\S+\.raw +/run/disk +consistent", told), told)
+    # A command of one's own instead, while it is mounted: what is frozen is that.
+    told = vm.sh("pvtools quiesce qemu:/run/inner.qmp -- echo inside 2>&1")
+    check("inside" in told and "consistent" in told, told)
+    inside(vm, "echo behind > /mnt/file; sync; umount /mnt")
+    equal(vm.sh(LOOK).split(), ["before", str(16 << 20)], "the snapshot: its file, its size")
 
 
 def test_control_socket_on_this_machine():
@@ -275,7 +304,8 @@ def test_control_socket_ends_and_resets():
 
 def qmp(vm, *commands, seconds=2):
     """Commands for the inner VMM's control socket: all that it says within the time."""
-    lines = "\n".join(json.dumps({"execute": name}) for name in ("qmp_capabilities", *commands))
+    lines = "\n".join(json.dumps(name if isinstance(name, dict) else {"execute": name})
+                      for name in ("qmp_capabilities", *commands))
     text = vm.sh(f"unixcat /run/inner.qmp {seconds} <<'END'\n{lines}\nEND\n")
     return [json.loads(line) for line in text.splitlines() if line]
 
@@ -295,6 +325,10 @@ def test_control_of_linux():
     vm.sh("pvtools ping -t 2 unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
     equal(names_of(qmp(vm, "cont")), ["RESUME"], "cont")
     vm.sh("pvtools ping unix:/run/inner.sock")
+    equal(inside(vm, "awk '/NMI:/ {print $2}' /proc/interrupts").strip(), "0", "NMIs")
+    qmp(vm, "inject-nmi")
+    equal(inside(vm, "for i in $(seq 400); do n=$(awk '/NMI:/ {print $2}' /proc/interrupts); "
+                     "[ $n = 1 ] && break; sleep 0.1; done; echo $n").strip(), "1", "NMIs after one")
     before = inside(vm, "awk '/Ged|ged|GED/ {print $2}' /proc/interrupts").strip()
     inside(vm, "dd if=/dev/input/event0 of=/tmp/key bs=24 count=1 > /dev/null 2>&1 &")
     equal(names_of(qmp(vm, "system_powerdown")), ["POWERDOWN"], "the button")

@@ -147,6 +147,24 @@ begin (void *data)
 }
 
 static void
+stop_listening (void *data)
+{
+  struct control *control = data;
+
+  worker_unwatch (control->worker, &control->listener);
+  for (unsigned i = 0; i < CLIENTS_MAX; i++)
+    if (control->clients[i].watch.fd >= 0)
+      worker_unwatch (control->worker, &control->clients[i].watch);
+}
+
+void
+control_end_commands (struct control *control)
+{
+  if (control)
+    worker_call (control->worker, stop_listening, control);
+}
+
+static void
 end (void *data)
 {
   struct control *control = data;

@@ -8,6 +8,8 @@ struct control;
 
 /* Listens at @path and serves @machine from a thread of its own. */
 int control_new (struct control **control, const char *path, struct machine *machine);
+/* No command runs when it returns, and none will; events still go out. NULL is accepted. */
+void control_end_commands (struct control *control);
 /* Sends what is waiting and closes everything; NULL is accepted. */
 void control_free (struct control *control);
 

@@ -9,17 +9,14 @@
 
 #define PERIPHERAL "/machine/peripheral"
 
-static JsonNode *
-nothing (void)
+JsonNode *
+qmp_nothing (void)
 {
-  JsonNode *node = json_node_new (JSON_NODE_OBJECT);
-
-  json_node_take_object (node, json_object_new ());
-  return node;
+  return qmp_take_object (json_object_new ());
 }
 
-static JsonNode *
-take_array (JsonArray *array)
+JsonNode *
+qmp_take_array (JsonArray *array)
 {
   JsonNode *node = json_node_new (JSON_NODE_ARRAY);
 
@@ -27,8 +24,8 @@ take_array (JsonArray *array)
   return node;
 }
 
-static JsonNode *
-take_object (JsonObject *object)
+JsonNode *
+qmp_take_object (JsonObject *object)
 {
   JsonNode *node = json_node_new (JSON_NODE_OBJECT);
 
@@ -36,8 +33,8 @@ take_object (JsonObject *object)
   return node;
 }
 
-static const char *
-argument (JsonObject *arguments, const char *name, GError **error)
+const char *
+qmp_argument (JsonObject *arguments, const char *name, GError **error)
 {
   JsonNode *node = arguments ? json_object_get_member (arguments, name) : NULL;
 
@@ -50,7 +47,7 @@ argument (JsonObject *arguments, const char *name, GError **error)
 static JsonNode *
 run_capabilities (QmpContext *context, JsonObject *arguments, GError **error)
 {
-  return nothing ();
+  return qmp_nothing ();
 }
 
 static JsonNode *
@@ -69,7 +66,7 @@ run_status (QmpContext *context, JsonObject *arguments, GError **error)
                                                                   : "running");
   json_object_set_boolean_member (object, "running", end == VM_RUNS && !paused);
   json_object_set_boolean_member (object, "singlestep", FALSE);
-  return take_object (object);
+  return qmp_take_object (object);
 }
 
 static JsonNode *
@@ -80,7 +77,7 @@ run_stop (QmpContext *context, JsonObject *arguments, GError **error)
       vm_pause (context->machine->vm);
       control_event (context->control, "STOP", NULL);
     }
-  return nothing ();
+  return qmp_nothing ();
 }
 
 static JsonNode *
@@ -91,14 +88,14 @@ run_cont (QmpContext *context, JsonObject *arguments, GError **error)
       vm_resume (context->machine->vm);
       control_event (context->control, "RESUME", NULL);
     }
-  return nothing ();
+  return qmp_nothing ();
 }
 
 static JsonNode *
 run_quit (QmpContext *context, JsonObject *arguments, GError **error)
 {
   vm_finish (context->machine->vm, VM_SHUTDOWN);
-  return nothing ();
+  return qmp_nothing ();
 }
 
 static JsonNode *
@@ -106,53 +103,21 @@ run_powerdown (QmpContext *context, JsonObject *arguments, GError **error)
 {
   power_button (&context->machine->power);
   control_event (context->control, "POWERDOWN", NULL);
-  return nothing ();
+  return qmp_nothing ();
+}
+
+static JsonNode *
+run_nmi (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  vm_nmi (context->machine->vm);
+  return qmp_nothing ();
 }
 
 static JsonNode *
 run_reset (QmpContext *context, JsonObject *arguments, GError **error)
 {
   vm_finish (context->machine->vm, VM_RESET);
-  return nothing ();
-}
-
-static JsonObject *
-describe_disk (unsigned index, const struct blk_info *info)
-{
-  JsonObject *entry = json_object_new (), *inserted = json_object_new ();
-  JsonObject *image = json_object_new ();
-  g_autofree char *name = g_strdup_printf ("drive%u", index);
-
-  json_object_set_string_member (image, "filename", info->path);
-  json_object_set_string_member (image, "format", "raw");
-  json_object_set_int_member (image, "virtual-size", (gint64) info->size);
-  json_object_set_string_member (inserted, "file", info->path);
-  json_object_set_string_member (inserted, "node-name", name);
-  json_object_set_string_member (inserted, "drv", "raw");
-  json_object_set_boolean_member (inserted, "ro", info->readonly);
-  json_object_set_object_member (inserted, "image", image);
-  json_object_set_string_member (entry, "device", name);
-  json_object_set_string_member (entry, "type", "unknown");
-  json_object_set_boolean_member (entry, "removable", FALSE);
-  json_object_set_boolean_member (entry, "locked", FALSE);
-  json_object_set_object_member (entry, "inserted", inserted);
-  return entry;
-}
-
-static JsonNode *
-run_block (QmpContext *context, JsonObject *arguments, GError **error)
-{
-  JsonArray *array = json_array_new ();
-  struct blk_info info;
-  unsigned index = 0;
-
-  for (unsigned i = 0; i < context->machine->n_devices; i++)
-    if (context->machine->devices[i]->id == VIRTIO_ID_BLOCK)
-      {
-        blk_describe (context->machine->devices[i], &info);
-        json_array_add_object_element (array, describe_disk (index++, &info));
-      }
-  return take_array (array);
+  return qmp_nothing ();
 }
 
 static struct vdev *
@@ -190,13 +155,13 @@ run_chardev (QmpContext *context, JsonObject *arguments, GError **error)
       json_object_set_boolean_member (entry, "frontend-open", info.guest_open);
       json_array_add_object_element (array, entry);
     }
-  return take_array (array);
+  return qmp_take_array (array);
 }
 
 static JsonNode *
 run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
 {
-  const char *path = argument (arguments, "path", error);
+  const char *path = qmp_argument (arguments, "path", error);
   JsonArray *array;
   struct console_port_info info;
 
@@ -212,14 +177,14 @@ run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
       json_object_set_string_member (entry, "type", "child<virtserialport>");
       json_array_add_object_element (array, entry);
     }
-  return take_array (array);
+  return qmp_take_array (array);
 }
 
 static JsonNode *
 run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
 {
-  const char *path = argument (arguments, "path", error);
-  const char *property = path ? argument (arguments, "property", error) : NULL;
+  const char *path = qmp_argument (arguments, "path", error);
+  const char *property = path ? qmp_argument (arguments, "property", error) : NULL;
   struct console_port_info info;
 
   if (property == NULL)
@@ -251,7 +216,11 @@ static const QmpCommand commands[] = {
   { "quit", run_quit },
   { "system_powerdown", run_powerdown },
   { "system_reset", run_reset },
-  { "query-block", run_block },
+  { "inject-nmi", run_nmi },
+  { "query-block", qmp_query_block },
+  { "block_resize", qmp_block_resize },
+  { "blockdev-snapshot-sync", qmp_snapshot },
+  { "transaction", qmp_transaction },
   { "query-chardev", run_chardev },
   { "qom-list", run_qom_list },
   { "qom-get", run_qom_get },
@@ -269,7 +238,7 @@ run_commands (QmpContext *context, JsonObject *arguments, GError **error)
       json_object_set_string_member (entry, "name", commands[i].name);
       json_array_add_object_element (array, entry);
     }
-  return take_array (array);
+  return qmp_take_array (array);
 }
 
 const QmpCommand *

@@ -23,3 +23,18 @@ typedef struct
 
 /* NULL for a name nobody has. */
 const QmpCommand *qmp_command_find (const char *name);
+
+/* ---- between the files of the commands ---- */
+
+/* Values; what is taken is the node's from then on. */
+JsonNode *qmp_nothing (void);
+JsonNode *qmp_take_array (JsonArray *array);
+JsonNode *qmp_take_object (JsonObject *object);
+/* A string argument; NULL and an error without it. */
+const char *qmp_argument (JsonObject *arguments, const char *name, GError **error);
+
+/* In qmp-block.c. */
+JsonNode *qmp_query_block (QmpContext *context, JsonObject *arguments, GError **error);
+JsonNode *qmp_block_resize (QmpContext *context, JsonObject *arguments, GError **error);
+JsonNode *qmp_snapshot (QmpContext *context, JsonObject *arguments, GError **error);
+JsonNode *qmp_transaction (QmpContext *context, JsonObject *arguments, GError **error);

@@ -33,7 +33,8 @@
 static const unsigned short allowed[] = {
   /* moving bytes */
   SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev, SYS_sendto, SYS_recvfrom,
-  SYS_sendmsg, SYS_recvmsg, SYS_fdatasync, SYS_fallocate, SYS_lseek,
+  SYS_sendmsg, SYS_recvmsg, SYS_fdatasync, SYS_fallocate, SYS_ftruncate,
+  SYS_lseek,
   /* waiting */
   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll, SYS_ppoll, SYS_futex,
   SYS_clock_nanosleep, SYS_restart_syscall, SYS_sched_yield,

@@ -19,6 +19,7 @@ struct worker
   void (*function) (void *data);
   void *data;
   bool busy, done, stop;
+  bool held;
 };
 
 static void
@@ -37,6 +38,16 @@ take_call (void *data)
   pthread_mutex_unlock (&worker->lock);
 }
 
+/* Only the call that holds it makes it look, so that others pay nothing. */
+static void
+wait_while_held (struct worker *worker)
+{
+  pthread_mutex_lock (&worker->lock);
+  while (worker->held)
+    pthread_cond_wait (&worker->changed, &worker->lock);
+  pthread_mutex_unlock (&worker->lock);
+}
+
 static void *
 run (void *data)
 {
@@ -51,6 +62,8 @@ run (void *data)
         struct watch *watch = event.data.ptr;
 
         watch->ready (watch->data);
+        if (watch == &worker->wake)
+          wait_while_held (worker);
       }
   return NULL;
 }
@@ -137,6 +150,32 @@ worker_call (struct worker *worker, void (*function) (void *data), void *data)
   while (!worker->done)
     pthread_cond_wait (&worker->changed, &worker->lock);
   worker->busy = false;
+  pthread_cond_broadcast (&worker->changed);
+  pthread_mutex_unlock (&worker->lock);
+}
+
+/* In the worker: seen when this call returns to its loop. */
+static void
+set_held (void *data)
+{
+  struct worker *worker = data;
+
+  pthread_mutex_lock (&worker->lock);
+  worker->held = true;
+  pthread_mutex_unlock (&worker->lock);
+}
+
+void
+worker_hold (struct worker *worker)
+{
+  worker_call (worker, set_held, worker);
+}
+
+void
+worker_release (struct worker *worker)
+{
+  pthread_mutex_lock (&worker->lock);
+  worker->held = false;
   pthread_cond_broadcast (&worker->changed);
   pthread_mutex_unlock (&worker->lock);
 }

@@ -25,6 +25,11 @@ void worker_free (struct worker *worker);
 /* Runs @function in the worker's thread and returns when it has run. */
 void worker_call (struct worker *worker, void (*function) (void *data), void *data);
 
+/* Stops the thread between two callbacks, and lets it go on. Not from the thread
+ * itself; one holder at a time, and whoever calls meanwhile waits. */
+void worker_hold (struct worker *worker);
+void worker_release (struct worker *worker);
+
 /* In the worker's thread, or before anything is watched: @events as of epoll(7).
  * A watch already watched takes the new events. */
 int worker_watch (struct worker *worker, struct watch *watch, uint32_t events);

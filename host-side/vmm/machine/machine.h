@@ -24,6 +24,8 @@ struct machine_slot
   enum machine_transport transport;
 };
 
+struct copier;
+
 struct machine
 {
   struct vm *vm;
@@ -32,6 +34,7 @@ struct machine
   struct pci_host pci_host;
   uint64_t pci_high; /* the window above 4 GiB */
   struct virtio_pci_platform platform;
+  struct copier *copier; /* of the control socket; NULL without one */
   unsigned n_devices, n_mmio, n_pci;
   struct vdev *devices[MACHINE_DEVICES_MAX];
   struct virtio_mmio *mmio[MACHINE_DEVICES_MAX];

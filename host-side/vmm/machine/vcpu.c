@@ -141,6 +141,8 @@ vcpu_thread (void *data)
   pthread_setname_np (pthread_self (), name);
   while (may_run (vcpu))
     {
+      if (atomic_exchange (&vcpu->nmi, false))
+        ioctl (vcpu->fd, KVM_NMI, 0);
       if (ioctl (vcpu->fd, KVM_RUN, 0) == 0)
         handle_exit (vcpu);
       else if (errno != EINTR && errno != EAGAIN)

@@ -182,6 +182,18 @@ kick_all (struct vm *vm)
       vcpu_kick (&vm->vcpus[i]);
 }
 
+/* KVM takes it from the processor's own thread: nobody else gets at one that runs. */
+void
+vm_nmi (struct vm *vm)
+{
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    {
+      atomic_store (&vm->vcpus[i].nmi, true);
+      if (vm->vcpus[i].started)
+        vcpu_kick (&vm->vcpus[i]);
+    }
+}
+
 void
 vm_pause (struct vm *vm)
 {

@@ -22,6 +22,7 @@ struct vcpu
   struct kvm_run *run;
   pthread_t thread;
   bool started;
+  _Atomic bool nmi; /* somebody wants one */
 };
 
 /* Why a machine ended. */
@@ -70,6 +71,8 @@ int vm_start (struct vm *vm);
 void vm_pause (struct vm *vm);
 void vm_resume (struct vm *vm);
 bool vm_is_paused (struct vm *vm);
+/* A non-maskable interrupt for all processors. Any thread. */
+void vm_nmi (struct vm *vm);
 /* From any thread, the first reason counts: processors stop and end_fd is readable. */
 void vm_finish (struct vm *vm, enum vm_end why);
 enum vm_end vm_ended (struct vm *vm);

@@ -170,7 +170,7 @@ write_config (struct vdev *dev, unsigned offset, const void *data, unsigned len)
       || !(dev->accepted >> VIRTIO_BLK_F_CONFIG_WCE & 1))
     return;
   blk->write_back = value;
-  dev->config[offset] = value;
+  dev->config[offset] = value; /* a byte: it changes at once */
 }
 
 /* Without FLUSH the driver cannot ask for durability: every write has it (5.2.5.1). */
@@ -207,7 +207,22 @@ blk_describe (struct vdev *dev, struct blk_info *info)
 {
   const struct blk *blk = blk_of (dev);
 
-  *info = (struct blk_info){ blk->path, blk->disk.size, blk->disk.readonly };
+  *info = (struct blk_info){ blk->path, blk->disk.fd, blk->disk.size, blk->disk.readonly };
+}
+
+int
+blk_resize (struct vdev *dev, uint64_t size)
+{
+  const uint64_t capacity = size / VIRTIO_BLK_SECTOR;
+  struct blk *blk = blk_of (dev);
+  int ret;
+
+  vdev_hold (dev);
+  ret = disk_grow (&blk->disk, size);
+  vdev_release (dev);
+  if (ret == 0)
+    vdev_set_config (dev, offsetof (struct virtio_blk_config, capacity), &capacity, sizeof capacity);
+  return ret;
 }
 
 static void

@@ -25,10 +25,15 @@ int console_create (const struct options *options, struct vdev **dev);
 struct blk_info
 {
   const char *path;
+  int fd;
   uint64_t size; /* bytes */
   bool readonly;
 };
 void blk_describe (struct vdev *dev, struct blk_info *info);
+/* Makes it larger, in multiples of 512 bytes: a file grows, a device of the host must
+ * have grown. The driver is told. -EINVAL for less than there is, or no multiple;
+ * -ENOSPC for more than the host's device has. */
+int blk_resize (struct vdev *dev, uint64_t size);
 
 /* What is told of a console's ports. */
 struct console_port_info

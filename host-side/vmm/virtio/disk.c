@@ -81,6 +81,25 @@ disk_close (struct disk *disk)
   disk->fd = -1;
 }
 
+int
+disk_grow (struct disk *disk, uint64_t size)
+{
+  uint64_t there;
+
+  if (size < disk->size || size % SECTOR || size > INT64_MAX)
+    return -EINVAL;
+  if (disk->is_device && ioctl (disk->fd, BLKGETSIZE64, &there) < 0)
+    return -errno;
+  if (disk->is_device && there < size)
+    return -ENOSPC;
+  if (!disk->is_device && !disk->readonly && ftruncate (disk->fd, (off_t) size) < 0)
+    return -errno;
+  if (!disk->is_device && disk->readonly && size > disk->size)
+    return -EROFS;
+  disk->size = size;
+  return 0;
+}
+
 typedef ssize_t (*transfer_fn) (int fd, const struct iovec *iov, int n, off_t offset);
 
 /* Goes on after short transfers, which signals and full disks cause. */

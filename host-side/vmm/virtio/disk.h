@@ -18,6 +18,9 @@ struct disk
  * the guest's. */
 int disk_open (struct disk *disk, const char *path, bool readonly);
 void disk_close (struct disk *disk);
+/* Nobody uses it meanwhile. 0, -EINVAL for a size that is smaller or no multiple of
+ * 512, -ENOSPC for a device of the host that is not that large. */
+int disk_grow (struct disk *disk, uint64_t size);
 
 /* All of them 0 or negative errno; bounds are the caller's. @iov is changed. */
 int disk_read (struct disk *disk, struct iovec *iov, unsigned n, uint64_t offset);

@@ -20,6 +20,7 @@ vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint3
   dev->id = id;
   dev->n_queues = n_queues;
   dev->n_workers = 1;
+  pthread_mutex_init (&dev->config_lock, NULL);
   dev->features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC)
                   | VIRTIO_BIT (VIRTIO_F_EVENT_IDX) | VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   for (unsigned q = 0; q < n_queues; q++)
@@ -72,10 +73,14 @@ vdev_notify (struct vdev *dev, unsigned q)
     dev->transport->notify (dev->transport_data, q);
 }
 
+/* The generation changes with the bytes: who reads in pieces sees that it must again. */
 void
-vdev_config_changed (struct vdev *dev)
+vdev_set_config (struct vdev *dev, unsigned offset, const void *data, unsigned len)
 {
-  dev->config_generation++;
+  pthread_mutex_lock (&dev->config_lock);
+  memcpy (dev->config + offset, data, len);
+  atomic_fetch_add (&dev->config_generation, 1);
+  pthread_mutex_unlock (&dev->config_lock);
   if (dev->transport)
     dev->transport->config_changed (dev->transport_data);
 }
@@ -220,9 +225,11 @@ void
 vdev_read_config (struct vdev *dev, unsigned offset, void *data, unsigned len)
 {
   memset (data, 0, len);
+  pthread_mutex_lock (&dev->config_lock);
   if (offset < dev->config_size)
     memcpy (data, dev->config + offset,
             len < dev->config_size - offset ? len : dev->config_size - offset);
+  pthread_mutex_unlock (&dev->config_lock);
 }
 
 void
@@ -255,6 +262,20 @@ vdev_reset (struct vdev *dev)
 }
 
 void
+vdev_hold (struct vdev *dev)
+{
+  for (unsigned i = 0; i < dev->n_workers; i++)
+    worker_hold (dev->workers[i]);
+}
+
+void
+vdev_release (struct vdev *dev)
+{
+  for (unsigned i = 0; i < dev->n_workers; i++)
+    worker_release (dev->workers[i]);
+}
+
+void
 vdev_free (struct vdev *dev)
 {
   if (dev == NULL)
@@ -262,5 +283,6 @@ vdev_free (struct vdev *dev)
   vdev_reset (dev);
   for (unsigned i = 0; i < dev->n_workers; i++)
     worker_free (dev->workers[i]);
+  pthread_mutex_destroy (&dev->config_lock);
   dev->ops->free (dev);
 }

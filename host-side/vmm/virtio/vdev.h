@@ -7,6 +7,9 @@
  * carries its notifications. Neither knows the other. */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "host-side/vmm/core/worker.h"
 #include "virtq.h"
 
@@ -63,7 +66,8 @@ struct vdev
   struct vdev_queue queues[VDEV_QUEUES_MAX];
   uint8_t config[VDEV_CONFIG_MAX];
   unsigned config_size;
-  uint8_t config_generation;
+  pthread_mutex_t config_lock; /* of its bytes, when they change while drivers read */
+  _Atomic uint8_t config_generation;
   struct guest_memory *memory;
   const struct vdev_transport *transport;
   void *transport_data;
@@ -79,7 +83,8 @@ void vdev_serve (struct vdev *dev, unsigned q,
                  uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain));
 /* Tells the driver of used buffers if it wants to know. */
 void vdev_notify (struct vdev *dev, unsigned q);
-void vdev_config_changed (struct vdev *dev);
+/* Changes the configuration and tells the driver. Any thread. */
+void vdev_set_config (struct vdev *dev, unsigned offset, const void *data, unsigned len);
 /* Has the queue's worker come back to it after others had their turn. */
 void vdev_kick_again (struct vdev *dev, unsigned q);
 /* The device gives up until it is reset. */
@@ -102,6 +107,10 @@ uint32_t vdev_queue_stop (struct vdev *dev, unsigned q);
 void vdev_kick (struct vdev *dev, unsigned q);
 void vdev_read_config (struct vdev *dev, unsigned offset, void *data, unsigned len);
 void vdev_write_config (struct vdev *dev, unsigned offset, const void *data, unsigned len);
+/* Stops all queues' threads between two requests, and lets them go on; one holder
+ * at a time. Resets and the like wait meanwhile. */
+void vdev_hold (struct vdev *dev);
+void vdev_release (struct vdev *dev);
 /* Stops all queues and forgets the driver. */
 void vdev_reset (struct vdev *dev);
 /* Resets, ends the threads and frees; NULL is accepted. */

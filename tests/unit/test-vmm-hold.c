@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A device that is held does nothing until it is released; a disk that grows tells
+ * its driver; the process that copies makes all or nothing. */
+#include "tap-main.h"
+
+#include "tests/support/guest-ram.h"
+
+#include "host-side/vmm/core/copier.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <virtio/blk.h>
+
+#define DISK (64u * 1024)
+
+static struct guest_memory memory;
+static uint8_t *ram;
+static _Atomic unsigned changes;
+
+static void
+on_notify (void *data, unsigned q)
+{
+}
+
+static void
+on_change (void *data)
+{
+  changes++;
+}
+
+static const struct vdev_transport transport = { on_notify, on_change, on_change };
+
+static struct vdev *
+begin (void)
+{
+  struct virtq_config config = { 8, RAM_DESC, RAM_DRIVER, RAM_DEVICE, 0 };
+  struct vdev *dev = ram_disk (DISK, "off");
+
+  assert_non_null (dev);
+  if (ram == NULL)
+    ram = ram_new (&memory);
+  memset (ram, 0, RAM_SIZE);
+  vdev_attach (dev, &memory, &transport, NULL);
+  assert_int_equal (vdev_start_workers (dev), 0);
+  assert_int_equal (vdev_accept (dev, VIRTIO_BIT (VIRTIO_F_VERSION_1)), 0);
+  config.features = dev->accepted;
+  assert_int_equal (vdev_queue_start (dev, 0, &config, NULL, eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC)), 0);
+  return dev;
+}
+
+static void
+end (struct vdev *dev)
+{
+  int kick = dev->queues[0].kick.fd;
+
+  vdev_free (dev);
+  close (kick);
+}
+
+static void
+nothing (void *data)
+{
+}
+
+static unsigned
+used_index (const struct virtio_used *used)
+{
+  return __atomic_load_n (&used->idx, __ATOMIC_ACQUIRE);
+}
+
+static void
+test_hold (void **state)
+{
+  const struct virtio_used *used;
+  struct vdev *dev = begin ();
+  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
+
+  used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
+  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+  for (unsigned round = 0; round < 50; round++)
+    {
+      vdev_hold (dev);
+      avail->ring[avail->idx % 8] = 0;
+      avail->idx++;
+      vdev_kick (dev, 0);
+      sched_yield ();
+      assert_int_equal (used_index (used), round);
+      vdev_release (dev);
+      worker_call (dev->workers[0], nothing, NULL); /* the loop has turned */
+      while (used_index (used) == round)
+        sched_yield ();
+      assert_int_equal (used_index (used), round + 1);
+    }
+  end (dev);
+}
+
+static void
+test_growth (void **state)
+{
+  struct vdev *dev = begin ();
+  uint8_t generation = dev->config_generation;
+  uint64_t capacity = 0;
+  struct blk_info info;
+
+  changes = 0;
+  assert_int_equal (blk_resize (dev, DISK - 512), -EINVAL);
+  assert_int_equal (blk_resize (dev, DISK + 1), -EINVAL);
+  assert_int_equal (blk_resize (dev, UINT64_MAX - 511), -EINVAL);
+  assert_int_equal (changes, 0);
+  assert_int_equal (blk_resize (dev, 4 * DISK), 0);
+  assert_int_equal (changes, 1);
+  assert_int_not_equal (dev->config_generation, generation);
+  vdev_read_config (dev, offsetof (struct virtio_blk_config, capacity), &capacity, 8);
+  assert_int_equal (capacity, 4 * DISK / 512);
+  blk_describe (dev, &info);
+  assert_int_equal (info.size, 4 * DISK);
+  end (dev);
+}
+
+static void
+test_copier (void **state)
+{
+  g_autofree char *directory = g_dir_make_tmp ("pvt-copies-XXXXXX", NULL);
+  g_autofree char *one = g_build_filename (directory, "one", NULL);
+  g_autofree char *two = g_build_filename (directory, "two", NULL);
+  int fd = memfd_create ("from", MFD_CLOEXEC);
+  struct copy copies[2] = { { fd, 5000, one }, { fd, 100, two } };
+  struct copier *copier = NULL;
+  g_autofree char *text = NULL;
+  unsigned failed = 9;
+  gsize len;
+
+  assert_int_equal (copier_new (&copier), 0);
+  assert_int_equal (pwrite (fd, "hello", 5, 0), 5);
+  assert_int_equal (copier_copy (copier, copies, 2, &failed), 0);
+  assert_true (g_file_get_contents (one, &text, &len, NULL));
+  assert_int_equal (len, 5000); /* more than there was: zeroes */
+  assert_memory_equal (text, "hello\0\0\0", 8);
+  unlink (one);
+  assert_int_equal (copier_copy (copier, copies, 2, &failed), -EEXIST);
+  assert_int_equal (failed, 1);
+  assert_false (g_file_test (one, G_FILE_TEST_EXISTS));
+  unlink (two);
+  assert_int_equal (copier_copy (copier, copies, 0, &failed), -EINVAL);
+  assert_int_equal (copier_copy (copier, copies, 2, &failed), 0);
+  copier_free (copier);
+  unlink (one);
+  unlink (two);
+  rmdir (directory);
+  close (fd);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_copier),
+    cmocka_unit_test (test_hold),
+    cmocka_unit_test (test_growth),
+  };
+
+  return cmocka_run_group_tests (tests, NULL, NULL);
+}
