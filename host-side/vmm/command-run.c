@@ -49,6 +49,8 @@ static const char help_text[] =
   "  --memory MIB         256 when not given\n"
   "  --cpus N             1 when not given\n"
   "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N][,transport=T]\n"
+  "  --net OPTIONS        tap=NAME[,queues=N] or local=PATH,peer=PATH [,mac=MAC][,mtu=BYTES]\n"
+  "                       [,offload=on|off][,transport=T]; see pvtools-vmm device --help\n"
   "  --rng[=OPTIONS]      a random number generator; [source=PATH][,transport=T]\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
   "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
@@ -153,6 +155,8 @@ take (struct run *run, int option, char *text)
       return ret;
     case 'd':
       return parse_device (run, "blk", text);
+    case 'e':
+      return parse_device (run, "net", text);
     case 'r':
       return parse_device (run, "rng", text);
     case 'p':
@@ -185,7 +189,7 @@ parse (int argc, char **argv, struct run *run)
     { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
     { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
     { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
-    { "transport", required_argument, NULL, 't' },
+    { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
     { NULL, 0, NULL, 0 },
   };
   int option, ret = 0;

@@ -7,6 +7,7 @@
 #include "tests/support/guest-ram.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <virtio/blk.h>
@@ -138,8 +139,25 @@ make_driver_area (struct input *in, uint8_t *area, bool packed)
   avail->idx += (uint16_t) field (in, good_next);
 }
 
+/* Frames go in before the guest is asked, and what it sent is taken away. */
 static void
-drive (struct input *in, struct vdev *dev, unsigned q, uint8_t *ram, bool packed)
+exchange_frames (struct input *in, int fd)
+{
+  static uint8_t frame[2048];
+
+  while (recv (fd, frame, sizeof frame, MSG_DONTWAIT) >= 0)
+    continue;
+  for (unsigned n = take (in) % 4; n > 0; n--)
+    {
+      size_t len = take (in) * 8u % sizeof frame;
+
+      memcpy (frame, in->data, in->left < 40 ? in->left : 40);
+      send (fd, frame, len, MSG_DONTWAIT);
+    }
+}
+
+static void
+drive (struct input *in, struct vdev *dev, unsigned q, uint8_t *ram, bool packed, int other)
 {
   struct virtio_desc *table = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
 
@@ -149,6 +167,8 @@ drive (struct input *in, struct vdev *dev, unsigned q, uint8_t *ram, bool packed
       make_table (in, (struct virtio_desc *) (ram + (RAM_TABLE - RAM_GPA)), SIZE, false, false);
       make_table (in, table, SIZE, packed, dev->queues[q].ring.avail_wrap);
       make_driver_area (in, ram + (RAM_DRIVER - RAM_GPA), packed);
+      if (other)
+        exchange_frames (in, other);
       vdev_kick (dev, q);
     }
 }
@@ -181,12 +201,33 @@ make_console (void)
   return dev;
 }
 
+/* A NIC whose other end sends what comes next in the input. */
+static struct vdev *
+make_net (int *other, const char *offload)
+{
+  struct options options = { 0 };
+  struct vdev *dev = NULL;
+  char number[16];
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds) < 0)
+    abort ();
+  snprintf (number, sizeof number, "%d", fds[0]);
+  options_add (&options, "socket-fd", number);
+  options_add (&options, "offload", offload);
+  if (net_create (&options, &dev) < 0)
+    abort ();
+  *other = fds[1];
+  return dev;
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const struct vdev_transport transport = { on_notify, on_event, on_event };
   static struct guest_memory memory;
-  static struct vdev *devices[4];
+  static struct vdev *devices[6];
+  static int others[6];
   static uint8_t *ram;
   struct options none = { 0 };
   struct input in = { data, size };
@@ -202,12 +243,14 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       devices[0] = ram_disk (DISK_SIZE, "off");
       devices[1] = ram_disk (DISK_SIZE, "on");
       devices[3] = make_console ();
+      devices[4] = make_net (&others[4], "off");
+      devices[5] = make_net (&others[5], "on");
       if (rng_create (&none, &devices[2]) < 0)
         abort ();
     }
   memset (ram, 0, RAM_SIZE);
-  dev = devices[choice % 4];
-  q = choice / 4 % dev->n_queues;
+  dev = devices[choice % 6];
+  q = choice / 6 % dev->n_queues;
   features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | (dev->features & ((1u << 24) - 1));
   if (packed)
     features |= VIRTIO_BIT (VIRTIO_F_RING_PACKED);
@@ -219,7 +262,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (vdev_accept (dev, features) < 0 || ram_start (dev, q, SIZE, features) < 0)
     abort ();
   vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
-  drive (&in, dev, q, ram, packed);
+  drive (&in, dev, q, ram, packed, others[choice % 6]);
   vdev_reset (dev);
   return 0;
 }

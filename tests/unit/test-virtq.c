@@ -133,6 +133,52 @@ test_packed_goes_around (void **state)
       packed_goes_around (sizes[i], list);
 }
 
+/* Several given back at once: all in order, none of them before the last is written. */
+static void
+test_push_many (void **state)
+{
+  struct virtq_used used[3];
+  struct virtq ring;
+
+  for (unsigned packed = 0; packed < 2; packed++)
+    {
+      const struct virtio_packed_desc *desc;
+      const struct virtio_used *area;
+
+      assert_int_equal (begin (&ring, 4, packed ? PACKED : 0), 0);
+      for (unsigned i = 0; i < 3; i++)
+        {
+          uint16_t flags = VIRTIO_DESC_F_WRITE | (packed ? VIRTIO_PACKED_F_AVAIL : 0);
+
+          /* In a packed descriptor the id comes before the flags. */
+          set_desc (i, RAM_DATA + i * 64, 8, packed ? (uint16_t) (40 + i) : flags, packed ? flags : 0);
+          if (!packed)
+            offer (4, (uint16_t) i);
+          assert_int_equal (virtq_pop (&ring, &chain), 1);
+          used[i] = (struct virtq_used){ chain.id, chain.slots, 8 - i };
+        }
+      virtq_unpop (&ring, &chain);
+      virtq_push_many (&ring, used, 2);
+      assert_int_equal (virtq_pop (&ring, &chain), 1);
+      assert_int_equal (chain.id, used[2].id);
+      virtq_push_many (&ring, used + 2, 1);
+      assert_true (virtq_must_notify (&ring));
+      assert_int_equal (virtq_pop (&ring, &chain), 0);
+      area = at (RAM_DEVICE);
+      desc = at (RAM_DESC);
+      if (!packed)
+        assert_int_equal (area->idx, 3);
+      for (unsigned i = 0; i < 3; i++)
+        {
+          assert_int_equal (packed ? desc[i].id : area->ring[i].id, packed ? 40 + i : i);
+          assert_int_equal (packed ? desc[i].len : area->ring[i].len, 8 - i);
+          if (packed)
+            assert_int_equal (desc[i].flags, VIRTIO_PACKED_F_AVAIL | VIRTIO_PACKED_F_USED
+                                               | VIRTIO_DESC_F_WRITE);
+        }
+    }
+}
+
 static void
 test_indirect (void **state)
 {
@@ -333,6 +379,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_split_goes_around),
     cmocka_unit_test (test_packed_goes_around),
+    cmocka_unit_test (test_push_many),
     cmocka_unit_test (test_indirect),
     cmocka_unit_test (test_event_index),
     cmocka_unit_test (test_broken_rules),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The list is short because files, sockets and the machine are made before; what
- * is left is moving bytes, waiting, memory for the control socket's JSON, and
- * ending. Nothing opens a path, starts a program or makes a socket. */
+ * is left is moving bytes, finding a peer again (sendmsg could name it as well),
+ * waiting, memory for the control socket's JSON, and ending. Nothing opens a path,
+ * starts a program or makes a socket. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@
 static const unsigned short allowed[] = {
   /* moving bytes */
   SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev, SYS_sendto, SYS_recvfrom,
-  SYS_sendmsg, SYS_recvmsg, SYS_fdatasync, SYS_fallocate, SYS_ftruncate,
+  SYS_sendmsg, SYS_recvmsg, SYS_connect, SYS_fdatasync, SYS_fallocate, SYS_ftruncate,
   SYS_lseek,
   /* waiting */
   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll, SYS_ppoll, SYS_futex,

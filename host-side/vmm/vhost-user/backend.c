@@ -227,7 +227,7 @@ set_protocol_features (struct backend *backend, struct vhost_user_message *messa
 static int
 get_queue_num (struct backend *backend, struct vhost_user_message *message)
 {
-  message->u64 = backend->dev->n_queues;
+  message->u64 = backend->dev->n_counted;
   return sizeof message->u64;
 }
 

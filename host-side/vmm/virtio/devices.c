@@ -7,6 +7,10 @@
 static const struct vdev_kind kinds[] = {
   { "blk", "file=PATH[,readonly=on][,serial=TEXT][,queues=N][,packed=off]", blk_create },
   { "rng", "[source=PATH][,packed=off]", rng_create },
+  { "net",
+    "tap=NAME[,queues=N] | fds=A[:B...] | local=PATH,peer=PATH | socket-fd=N\n"
+    "           [,mac=MAC][,mtu=BYTES][,offload=on|off][,mergeable=off][,packed=off]",
+    net_create },
   { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };
 

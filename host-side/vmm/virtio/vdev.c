@@ -19,7 +19,8 @@ vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint3
   dev->kind = kind;
   dev->id = id;
   dev->n_queues = n_queues;
-  dev->n_workers = 1;
+  dev->n_workers = dev->worker_share = 1;
+  dev->n_counted = n_queues;
   pthread_mutex_init (&dev->config_lock, NULL);
   dev->features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC)
                   | VIRTIO_BIT (VIRTIO_F_EVENT_IDX) | VIRTIO_BIT (VIRTIO_F_RING_PACKED);
@@ -123,7 +124,7 @@ vdev_start_workers (struct vdev *dev)
         return ret;
     }
   for (unsigned q = 0; q < dev->n_queues; q++)
-    dev->queues[q].worker = dev->workers[q % dev->n_workers];
+    dev->queues[q].worker = dev->workers[q / dev->worker_share % dev->n_workers];
   if (dev->ops->started)
     worker_call (dev->workers[0], tell_started, dev);
   return 0;
@@ -193,6 +194,8 @@ stop_watching (void *data)
     worker_unwatch (queue->worker, &queue->kick);
   queue->kick.fd = -1;
   virtq_stop (&queue->ring);
+  if (queue->dev->ops->stopped)
+    queue->dev->ops->stopped (queue->dev, queue->index);
 }
 
 uint32_t

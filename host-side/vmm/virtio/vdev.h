@@ -23,6 +23,8 @@ struct vdev_ops
 {
   /* In the queue's worker: the driver says that there is something in the queue. */
   void (*kick) (struct vdev *dev, unsigned q);
+  /* In the queue's worker: the queue runs no more. May be NULL. */
+  void (*stopped) (struct vdev *dev, unsigned q);
   /* In worker 0, once: the threads are there. May be NULL. */
   void (*started) (struct vdev *dev);
   /* The driver wrote @len bytes at @offset of the configuration, which are in
@@ -61,7 +63,9 @@ struct vdev
   uint64_t features; /* offered */
   uint64_t accepted;
   unsigned n_queues;
-  unsigned n_workers; /* queue q belongs to worker q % n_workers */
+  unsigned n_workers;
+  unsigned worker_share; /* queue q belongs to worker q / worker_share % n_workers */
+  unsigned n_counted;    /* as vhost-user's front-ends count queues: for net, pairs */
   struct worker *workers[VDEV_QUEUES_MAX];
   struct vdev_queue queues[VDEV_QUEUES_MAX];
   uint8_t config[VDEV_CONFIG_MAX];

@@ -118,19 +118,51 @@ virtq_packed_pop (struct virtq *ring, struct virtq_chain *chain)
   return 1;
 }
 
+/* Writes a used descriptor but for its flags, which it returns. */
+static uint16_t
+fill (struct virtio_packed_desc *desc, const struct virtq_used *used, bool wrap)
+{
+  uint16_t flags = wrap ? VIRTIO_PACKED_F_AVAIL | VIRTIO_PACKED_F_USED : 0;
+
+  WRITE_ONCE (desc->id, used->id);
+  WRITE_ONCE (desc->len, used->written);
+  return used->written > 0 ? flags | VIRTIO_DESC_F_WRITE : flags;
+}
+
+static void
+publish (struct virtio_packed_desc *desc, uint16_t flags)
+{
+  atomic_store_explicit ((_Atomic uint16_t *) &desc->flags, flags, memory_order_release);
+}
+
+/* The driver looks at them in their order: the first one's flags come last. */
+void
+virtq_packed_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n)
+{
+  struct virtio_packed_desc *first = &desc_of (ring)[ring->next_used];
+  uint16_t first_flags = 0;
+
+  for (unsigned i = 0; i < n; i++)
+    {
+      struct virtio_packed_desc *desc = &desc_of (ring)[ring->next_used];
+      uint16_t flags = fill (desc, &used[i], ring->used_wrap);
+
+      if (i == 0)
+        first_flags = flags;
+      else
+        publish (desc, flags);
+      advance (ring, &ring->next_used, &ring->used_wrap, used[i].slots);
+      ring->unsignalled += used[i].slots;
+    }
+  publish (first, first_flags);
+}
+
 void
 virtq_packed_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written)
 {
-  struct virtio_packed_desc *desc = &desc_of (ring)[ring->next_used];
-  uint16_t flags = ring->used_wrap ? VIRTIO_PACKED_F_AVAIL | VIRTIO_PACKED_F_USED : 0;
+  struct virtq_used used = { chain->id, chain->slots, written };
 
-  if (written > 0)
-    flags |= VIRTIO_DESC_F_WRITE;
-  WRITE_ONCE (desc->id, chain->id);
-  WRITE_ONCE (desc->len, written);
-  atomic_store_explicit ((_Atomic uint16_t *) &desc->flags, flags, memory_order_release);
-  advance (ring, &ring->next_used, &ring->used_wrap, chain->slots);
-  ring->unsignalled += chain->slots;
+  virtq_packed_push_many (ring, &used, 1);
 }
 
 bool

@@ -31,6 +31,7 @@ virtq_crossed (uint16_t event, uint16_t new_index, uint16_t old_index)
 int virtq_split_start (struct virtq *ring, const struct virtq_config *config);
 int virtq_split_pop (struct virtq *ring, struct virtq_chain *chain);
 void virtq_split_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written);
+void virtq_split_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n);
 bool virtq_split_must_notify (struct virtq *ring);
 void virtq_split_disarm (struct virtq *ring);
 bool virtq_split_arm (struct virtq *ring);
@@ -38,6 +39,7 @@ bool virtq_split_arm (struct virtq *ring);
 int virtq_packed_start (struct virtq *ring, const struct virtq_config *config);
 int virtq_packed_pop (struct virtq *ring, struct virtq_chain *chain);
 void virtq_packed_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written);
+void virtq_packed_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n);
 bool virtq_packed_must_notify (struct virtq *ring);
 void virtq_packed_disarm (struct virtq *ring);
 bool virtq_packed_arm (struct virtq *ring);

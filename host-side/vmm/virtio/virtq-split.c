@@ -128,6 +128,22 @@ virtq_split_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t 
   atomic_store_explicit ((_Atomic uint16_t *) &used->idx, ring->next_used, memory_order_release);
 }
 
+void
+virtq_split_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n)
+{
+  struct virtio_used *area = used_of (ring);
+
+  for (unsigned i = 0; i < n; i++)
+    {
+      struct virtio_used_elem *elem = &area->ring[ring->next_used++ & (ring->size - 1)];
+
+      WRITE_ONCE (elem->id, used[i].id);
+      WRITE_ONCE (elem->len, used[i].written);
+    }
+  ring->unsignalled += n;
+  atomic_store_explicit ((_Atomic uint16_t *) &area->idx, ring->next_used, memory_order_release);
+}
+
 bool
 virtq_split_must_notify (struct virtq *ring)
 {

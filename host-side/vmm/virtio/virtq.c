@@ -103,6 +103,17 @@ virtq_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t writte
 }
 
 void
+virtq_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n)
+{
+  if (ring->broken || !ring->ready || n == 0)
+    return;
+  if (ring->packed)
+    virtq_packed_push_many (ring, used, n);
+  else
+    virtq_split_push_many (ring, used, n);
+}
+
+void
 virtq_unpop (struct virtq *ring, const struct virtq_chain *chain)
 {
   if (!ring->packed)

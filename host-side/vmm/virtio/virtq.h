@@ -64,7 +64,15 @@ int virtq_set_base (struct virtq *ring, uint32_t base);
 int virtq_pop (struct virtq *ring, struct virtq_chain *chain);
 /* Gives a request back with @written bytes in it. */
 void virtq_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written);
-/* Undoes the last pop, for what cannot be served yet. */
+/* One request given back: its chain's id and slots, and the bytes written into it. */
+struct virtq_used
+{
+  uint16_t id, slots;
+  uint32_t written;
+};
+/* Gives @n requests back at once: the driver sees all of them or none. */
+void virtq_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n);
+/* Undoes the last pop, for what cannot be served yet; of several the last one first. */
 void virtq_unpop (struct virtq *ring, const struct virtq_chain *chain);
 
 /* Whether the driver wants to hear of what was pushed since the last call. */
