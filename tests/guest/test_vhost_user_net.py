@@ -118,5 +118,99 @@ def test_packed_ring():
         everything(vm, namespace)
 
 
+def test_largest_frames_of_a_jumbo_link():
+    with machine(mtu=9000, offload="off") as (vm, _, namespace):
+        for size in (1, 1460, 1472, 8972):
+            vm_ping = f"ping -c 1 -W 60 -s {size} {HOST}"
+            check("1 packets received" in netlab.sh(vm, vm_ping), f"a ping of {size} bytes")
+        udp_both_ways(vm, namespace, 300, 8972)
+        tcp_both_ways(vm, namespace, 2 * MiB)
+
+
+def test_queues_link_and_a_backend_that_starts_again():
+    with machine(queues=2, options="") as (vm, backend, namespace):
+        check(22 in features(vm), "MQ was negotiated")
+        netlab.sh(vm, "ethtool -L eth0 combined 2")
+        equal(len(netlab.sh(vm, "ls -d /sys/class/net/eth0/queues/rx-*").split()), 2, "queues in use")
+        for port in range(4):  # flows by their ports
+            with namespace.peer("tcp-serve", 7100 + port, 1):
+                netlab.sh(vm, f"netpeer tcp-send {HOST} {7100 + port} {MiB}")
+        udp_both_ways(vm, namespace, 2000, 600)
+        netlab.sh(vm, "ethtool -L eth0 combined 1")
+        udp_both_ways(vm, namespace, 500, 600)
+        # The cable.
+        vm.monitor.command("set_link", name="devn0", up=False)
+        wait_for(vm, "cat /sys/class/net/eth0/carrier", "0")
+        vm.monitor.command("set_link", name="devn0", up=True)
+        wait_for(vm, "cat /sys/class/net/eth0/carrier", "1")
+        udp_both_ways(vm, namespace, 500, 600)
+        # Nothing says goodbye, and the next one goes on.
+        backend.kill()
+        wait_for(vm, "cat /sys/class/net/eth0/carrier", "0")
+        backend.start()
+        wait_for(vm, "cat /sys/class/net/eth0/carrier", "1")
+        wait_for(vm, f"ping -c 1 -W 2 {HOST} > /dev/null && echo yes || echo no", "yes")
+        udp_both_ways(vm, namespace, 500, 600)
+        tcp_both_ways(vm, namespace, MiB)
+
+
+def wait_for(vm, script, want, timeout=90):
+    deadline = time.monotonic() + timeout
+    while (have := netlab.sh(vm, script).strip()) != want:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{script} says {have}, not {want}")
+        time.sleep(0.1)
+
+
+def test_two_nics_back_to_back_lose_nothing():
+    count = 1000000 if LONG else 50000
+    with netlab.scratch() as directory:
+        ends = [netlab.Backend(directory / f"{name}.sock", local=directory / name, peer=directory / other,
+                               offload="on") for name, other in (("a", "b"), ("b", "a"))]
+        devices = [*vhostuser.memory(256),
+                   *netlab.device(ends[0].path, "n0", MAC),
+                   *netlab.device(ends[1].path, "n1", "52:54:00:99:00:03")]
+        with ends[0], ends[1], VM(*netlab.image(), memory=256, network=False, devices=devices) as vm:
+            vm.wait_agent()
+            netlab.sh(vm, f"""
+                mkdir -p /run/netns
+                /sbin/ip netns add other
+                /sbin/ip link set eth1 netns other
+                ip addr flush dev eth0; ip addr add {GUEST}/24 dev eth0; ip link set eth0 up
+                /sbin/ip -n other addr add {HOST}/24 dev eth1; /sbin/ip -n other link set eth1 up
+                (/sbin/ip netns exec other netpeer udp-serve 7001 {count} 64; echo ended $?) \
+                  > /tmp/server 2>&1 < /dev/null &
+                for i in $(seq 600); do grep -q ready /tmp/server && exit 0; sleep 0.1; done; exit 1""")
+            netlab.sh(vm, f"netpeer udp-send {HOST} 7001 {count} 64", 1800)
+            wait_for(vm, "cat /tmp/server | tr '\\n' ' '", "ready ok ended 0")
+            sent = int(netlab.sh(vm, "cat /sys/class/net/eth0/statistics/tx_packets"))
+            got = int(netlab.sh(vm, "/sbin/ip netns exec other cat /sys/class/net/eth1/statistics/rx_packets"))
+            check(got >= count and sent >= count, f"{sent} sent, {got} received")
+            note(f"{sent} frames sent, {got} arrived, {count} datagrams compared")
+
+
+def test_policy_of_a_nic():
+    """Rules on real frames; each is checked to bite and to let pass what it may."""
+    policy = f"bind-mac=on;ip={GUEST}+{GUEST6};no-dhcp-server=on;no-ra=on;tx-bits=8M;rx-bits=8M"
+    with machine(policy=policy, mac=MAC) as (vm, _, namespace):
+        began = time.monotonic()
+        tcp_both_ways(vm, namespace, 2 * MiB)
+        took = time.monotonic() - began
+        # 2 MiB each way at 8 Mbit/s cannot take less, however fast the machine is.
+        check(took > 2 * (2 * MiB * 8 / 8e6) - 1, f"{took:.1f} s for 2 MiB each way at 8 Mbit/s")
+        note(f"{took:.1f} s for 2 MiB each way at 8 Mbit/s")
+        tcp_both_ways(vm, namespace, 65536, HOST6, GUEST6)  # finds the neighbour first
+        udp_both_ways(vm, namespace, 200, 900, HOST6, GUEST6)
+        # Another address, and the own one again.
+        netlab.sh(vm, "ip addr add 10.99.0.77/24 dev eth0")
+        refused = "(ping -c 1 -W 2 -I 10.99.0.77 10.99.0.1 > /dev/null && echo yes) || echo no"
+        equal(netlab.sh(vm, refused).strip(), "no", "a ping from an address that is not bound")
+        check("1 packets received" in netlab.sh(vm, f"ping -c 1 -W 60 -I {GUEST} {HOST}"), "from the bound one")
+        # Another MAC is not heard.
+        netlab.sh(vm, "ip link set eth0 down; ip link set eth0 address 52:54:00:99:00:44; ip link set eth0 up")
+        equal(netlab.sh(vm, f"(ping -c 1 -W 2 {HOST} > /dev/null && echo yes) || echo no").strip(), "no",
+              "a ping with another MAC")
+
+
 if __name__ == "__main__":
     tap.main(globals(), sys.argv[1:])

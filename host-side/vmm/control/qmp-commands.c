@@ -2,6 +2,7 @@
 #include "qmp-commands.h"
 
 #include "control.h"
+#include "qmp-net.h"
 #include "host-side/vmm/virtio/devices.h"
 
 #include <gio/gio.h>
@@ -224,6 +225,10 @@ static const QmpCommand commands[] = {
   { "query-chardev", run_chardev },
   { "qom-list", run_qom_list },
   { "qom-get", run_qom_get },
+  { "set_link", qmp_set_link },
+  { "announce-self", qmp_announce_self },
+  { "x-query-net", qmp_query_net },
+  { "x-net-policy", qmp_net_policy },
 };
 
 static JsonNode *

@@ -38,7 +38,7 @@ static const unsigned short allowed[] = {
   SYS_lseek,
   /* waiting */
   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll, SYS_ppoll, SYS_futex,
-  SYS_clock_nanosleep, SYS_restart_syscall, SYS_sched_yield,
+  SYS_clock_nanosleep, SYS_timerfd_settime, SYS_restart_syscall, SYS_sched_yield,
   /* time, where the kernel's clock cannot be read without it */
   SYS_clock_gettime, SYS_gettimeofday, SYS_time,
   /* the machine, and its clients */

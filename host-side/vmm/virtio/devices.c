@@ -9,7 +9,8 @@ static const struct vdev_kind kinds[] = {
   { "rng", "[source=PATH][,packed=off]", rng_create },
   { "net",
     "tap=NAME[,queues=N] | fds=A[:B...] | local=PATH,peer=PATH | socket-fd=N\n"
-    "           [,mac=MAC][,mtu=BYTES][,offload=on|off][,mergeable=off][,packed=off]",
+    "           [,mac=MAC][,mtu=BYTES][,offload=on|off][,mergeable=off][,packed=off]\n"
+    "           [,policy=KEY=VALUE;KEY=VALUE...]",
     net_create },
   { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };

@@ -46,7 +46,7 @@ static int
 parse (const struct options *options, struct settings *settings)
 {
   static const char *const known[] = { "tap", "fds", "local", "peer", "socket-fd", "queues", "mac",
-                                       "mtu", "offload", "mergeable", "packed", NULL };
+                                       "mtu", "offload", "mergeable", "packed", "policy", NULL };
 
   *settings = (struct settings){ .queues = 1, .packed = true, .mergeable = true, .offload = true };
   settings->peer = !options_get (options, "tap", NULL) && !options_get (options, "fds", NULL);
@@ -105,7 +105,7 @@ make_pairs (struct net *net)
       pair->rx = (struct watch){ net->backend->fds[i], net_rx_ready, pair };
       pair->tx = (struct watch){ net->backend->send_fds[i], net_tx_ready, pair };
       pair->waiting = malloc (NET_HEADER + NET_FRAME_MAX);
-      if (pair->waiting == NULL)
+      if (pair->waiting == NULL || net_limits_init (pair) < 0)
         return -ENOMEM;
     }
   return 0;
@@ -115,6 +115,7 @@ int
 net_create (const struct options *options, struct vdev **dev)
 {
   struct settings settings;
+  const char *why = strerror (ENOMEM);
   struct net *net;
   int ret;
 
@@ -148,6 +149,13 @@ net_create (const struct options *options, struct vdev **dev)
   net_filter_reset (&net->filter, net->mac);
   for (unsigned i = 0; i < net->n_pairs; i++)
     net->pairs[i].filter = net->filter;
+  ret = net_set_policy (&net->dev, options_get (options, "policy", ""), &why);
+  if (ret < 0)
+    {
+      vmm_log ("net: policy: %s", why);
+      net_device_ops.free (&net->dev);
+      return ret;
+    }
   *dev = &net->dev;
   return 0;
 }

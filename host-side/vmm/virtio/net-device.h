@@ -2,6 +2,7 @@
 /* What others may know of a network device and do with it; any thread. */
 #pragma once
 
+#include "host-side/vmm/net-policy/policy.h"
 #include "vdev.h"
 
 /* What is counted: frames, bytes of frames, and every reason to drop one. */
@@ -30,8 +31,13 @@ struct net_info
   bool link_up;
   const char *backend; /* "tap" */
   uint64_t counts[NET_COUNTS];
+  uint64_t verdicts[NET_VERDICTS]; /* what the policy said */
 };
 void net_describe (struct vdev *dev, struct net_info *info);
+
+/* A new policy from its text (net-policy/policy.h), while frames pass; "" for none. One
+ * caller at a time. -EINVAL and @why for a bad text: the old one stays. */
+int net_set_policy (struct vdev *dev, const char *text, const char **why);
 
 /* The cable: without it nothing comes and what goes is lost. */
 void net_set_link (struct vdev *dev, bool up);

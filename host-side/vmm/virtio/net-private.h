@@ -6,6 +6,7 @@
 
 #include "devices.h"
 #include "host-side/vmm/net/backend.h"
+#include "host-side/vmm/net-policy/policy.h"
 #include "net-device.h"
 #include "net-filter.h"
 #include "net-header.h"
@@ -32,6 +33,8 @@ struct net_pair
   unsigned index;
   struct watch rx, tx; /* the back-end's descriptors */
   bool rx_watched, tx_blocked, dead;
+  struct net_policy *policy;        /* NULL: everything goes. All pairs have the same */
+  struct watch rx_timer, tx_timer;  /* until the policy lets the next frame pass */
   bool active; /* the back-end gives frames to it */
   struct net_filter filter;
   struct virtq_chain chain;
@@ -40,11 +43,12 @@ struct net_pair
   uint64_t room;
   struct net_buffer buffers[NET_BUFFERS_MAX];
   struct iovec iov[VIRTQ_IOV_MAX], part[VIRTQ_IOV_MAX];
-  uint8_t head[NET_HEADER + NET_HEAD];
+  uint8_t head[NET_HEADER + NET_HEAD], tx_head[NET_HEAD];
   /* A frame that was read when the guest had not room for every frame. */
   uint8_t *waiting;
   uint64_t waiting_len; /* with its header; 0: none */
   _Atomic uint64_t counts[NET_COUNTS];
+  _Atomic uint64_t verdicts[NET_VERDICTS];
 };
 
 struct net
@@ -56,6 +60,7 @@ struct net
   atomic_bool link_up;
   uint8_t mac[VIRTIO_NET_MAC_BYTES]; /* that it had from the start */
   struct net_filter filter;          /* the control queue's own */
+  struct net_policy *policy;         /* belongs to whoever sets it, one at a time */
   struct net_pair pairs[NET_PAIRS_MAX];
 };
 
@@ -86,6 +91,22 @@ net_control_queue (const struct net *net)
 {
   return VIRTIO_NET_QUEUE_CTRL (net_has (net, VIRTIO_NET_F_MQ) ? net->n_pairs : 1);
 }
+
+/* ---- net-limits.c: the policy on the data path ---- */
+
+int net_limits_init (struct net_pair *pair);
+void net_limits_finish (struct net_pair *pair);
+/* Judges a frame by a private copy of its head, and counts. */
+bool net_limits_pass_tx (struct net_pair *pair, const uint8_t *head, uint64_t len);
+bool net_limits_pass_rx (struct net_pair *pair, const uint8_t *head, uint64_t len);
+/* True when nothing may pass yet; the pump is called again when it may. */
+bool net_limits_hold_tx (struct net_pair *pair);
+bool net_limits_hold_rx (struct net_pair *pair);
+/* A frame of @len bytes has passed as @segments of them. */
+void net_limits_charge_tx (struct net_pair *pair, uint64_t len, uint64_t segments);
+void net_limits_charge_rx (struct net_pair *pair, uint64_t len, uint64_t segments);
+/* How many frames a header makes of @len bytes. */
+uint64_t net_limits_segments (const struct virtio_net_hdr *header, uint64_t len);
 
 /* Whether frames may go to this pair now. */
 bool net_pair_serves (const struct net_pair *pair);

@@ -157,10 +157,14 @@ admit (struct net_pair *pair, uint8_t *head, uint64_t len)
     why = NET_RX_NO_LINK;
   else if (!net_filter_wants (&pair->filter, head + NET_HEADER, frame_len))
     why = NET_RX_FILTERED;
+  else if (!net_limits_pass_rx (pair, head + NET_HEADER, frame_len))
+    return false;
   net_count (pair, why, 1);
-  if (why == NET_RX_FRAMES)
-    net_count (pair, NET_RX_BYTES, frame_len);
-  return why == NET_RX_FRAMES;
+  if (why != NET_RX_FRAMES)
+    return false;
+  net_count (pair, NET_RX_BYTES, frame_len);
+  net_limits_charge_rx (pair, frame_len, net_limits_segments (header, frame_len));
+  return true;
 }
 
 /* The bytes are in the buffers but for the first @head_len, which are @head. */
@@ -247,7 +251,8 @@ deliver_waiting (struct net_pair *pair)
   return 1;
 }
 
-/* One frame: 1 for more, 0 without buffers, -EAGAIN without frames, -EPROTO for a bad ring. */
+/* One frame: 1 for more, 0 without buffers, -EAGAIN without frames, -EBUSY when none may
+ * pass yet, -EPROTO for a bad ring. */
 static int
 step (struct net_pair *pair)
 {
@@ -256,6 +261,8 @@ step (struct net_pair *pair)
 
   if (pair->waiting_len > 0)
     return deliver_waiting (pair);
+  if (net_limits_hold_rx (pair))
+    return -EBUSY;
   ret = gather (pair, room);
   if (ret < 0 || pair->n_buffers == 0)
     return ret;
@@ -302,7 +309,7 @@ net_rx_pump (struct net_pair *pair)
   vdev_notify (&pair->net->dev, queue_of (pair));
   if (ret == -EPROTO)
     vdev_break (&pair->net->dev);
-  if (ret < 0 && ret != -EAGAIN && ret != -EPROTO)
+  if (ret < 0 && ret != -EAGAIN && ret != -EBUSY && ret != -EPROTO)
     give_up (pair, ret);
   else
     watch (pair, ret == -EAGAIN || ret > 0);

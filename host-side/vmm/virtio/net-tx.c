@@ -20,7 +20,7 @@ prepare (struct net_pair *pair, struct virtio_net_hdr *header)
 {
   const struct virtq_chain *chain = &pair->chain;
   struct net *net = pair->net;
-  unsigned n = 0;
+  unsigned n = 0, at = NET_HEADER;
 
   if (chain->out_len < NET_HEADER || virtq_read (chain, 0, header, NET_HEADER) < NET_HEADER
       || !net_header_check (header, net_header_may_send (net->dev.accepted),
@@ -28,11 +28,18 @@ prepare (struct net_pair *pair, struct virtio_net_hdr *header)
     return 0;
   if (net->backend->header)
     pair->part[n++] = (struct iovec){ header, NET_HEADER };
-  /* The header takes a piece of ours and leaves at least one of the guest's. */
+  /* What is judged is a copy, and the copy is what goes out. */
+  if (pair->policy)
+    {
+      size_t len = virtq_read (chain, NET_HEADER, pair->tx_head, sizeof pair->tx_head);
+
+      pair->part[n++] = (struct iovec){ pair->tx_head, len };
+      at += (unsigned) len;
+    }
+  /* Our own pieces come on top of the guest's. */
   if (chain->n_out + n > VIRTQ_IOV_MAX)
     return 0;
-  return n + virtq_slice (chain->iov, chain->n_out, NET_HEADER, chain->out_len - NET_HEADER,
-                          pair->part + n);
+  return n + virtq_slice (chain->iov, chain->n_out, at, chain->out_len - at, pair->part + n);
 }
 
 /* False when the back-end has no room: the frame stays in the ring. */
@@ -55,6 +62,8 @@ send_one (struct net_pair *pair)
       net_count (pair, NET_TX_NO_LINK, 1);
       return true;
     }
+  if (!net_limits_pass_tx (pair, pair->tx_head, pair->chain.out_len - NET_HEADER))
+    return true;
   done = net->backend->ops->send (net->backend, pair->index, pair->part, n);
   if (done == -EAGAIN)
     return false;
@@ -64,6 +73,8 @@ send_one (struct net_pair *pair)
     {
       net_count (pair, NET_TX_FRAMES, 1);
       net_count (pair, NET_TX_BYTES, pair->chain.out_len - NET_HEADER);
+      net_limits_charge_tx (pair, pair->chain.out_len - NET_HEADER,
+                            net_limits_segments (&header, pair->chain.out_len - NET_HEADER));
     }
   return true;
 }
@@ -88,13 +99,14 @@ net_tx_pump (struct net_pair *pair)
   struct virtq *ring = ring_of (pair);
   struct vdev *dev = &pair->net->dev;
   unsigned q = VIRTIO_NET_QUEUE_TX (pair->index), budget = 2u * ring->size;
-  bool blocked = false;
+  bool blocked = false, held = false;
   int ret = 0;
 
   do
     {
       virtq_disarm (ring);
-      while (budget > 0 && !blocked && (ret = virtq_pop (ring, &pair->chain)) == 1)
+      while (budget > 0 && !blocked && !(held = net_limits_hold_tx (pair))
+             && (ret = virtq_pop (ring, &pair->chain)) == 1)
         {
           blocked = !send_one (pair);
           if (blocked)
@@ -104,12 +116,12 @@ net_tx_pump (struct net_pair *pair)
           budget--;
         }
     }
-  while (ret == 0 && !blocked && virtq_arm (ring) && budget > 0);
+  while (ret == 0 && !blocked && !held && virtq_arm (ring) && budget > 0);
   vdev_notify (dev, q);
   wait_for_room (pair, blocked);
   if (ret < 0)
     vdev_break (dev);
-  else if (budget == 0 && !blocked)
+  else if (budget == 0 && !blocked && !held)
     vdev_kick_again (dev, q);
 }
 

@@ -3,6 +3,7 @@
  *
  *   net-tx.c      frames from the guest          net-header.c  what a header may say
  *   net-rx.c      frames to the guest            net-filter.c  what the driver wants
+ *   net-limits.c  the policy: rates, verdicts    ../net-policy/ what it says
  *   net-control.c the control queue              net-create.c  its options
  *   ../net/       taps and sockets
  */
@@ -121,7 +122,11 @@ net_free (struct vdev *dev)
   struct net *net = net_of (dev);
 
   for (unsigned i = 0; i < net->n_pairs; i++)
-    free (net->pairs[i].waiting);
+    {
+      net_limits_finish (&net->pairs[i]);
+      free (net->pairs[i].waiting);
+    }
+  free (net->policy);
   if (net->backend)
     net->backend->ops->free (net->backend);
   free (net);
@@ -145,8 +150,12 @@ net_describe (struct vdev *dev, struct net_info *info)
   *info = (struct net_info){ .link_up = atomic_load (&net->link_up), .backend = net->backend->kind };
   memcpy (info->mac, dev->config, sizeof info->mac);
   for (unsigned i = 0; i < net->n_pairs; i++)
-    for (unsigned k = 0; k < NET_COUNTS; k++)
-      info->counts[k] += atomic_load_explicit (&net->pairs[i].counts[k], memory_order_relaxed);
+    {
+      for (unsigned k = 0; k < NET_COUNTS; k++)
+        info->counts[k] += atomic_load_explicit (&net->pairs[i].counts[k], memory_order_relaxed);
+      for (unsigned k = 0; k < NET_VERDICTS; k++)
+        info->verdicts[k] += atomic_load_explicit (&net->pairs[i].verdicts[k], memory_order_relaxed);
+    }
 }
 
 struct status_change
