@@ -169,9 +169,11 @@ static void
 change_status (void *data)
 {
   struct status_change *change = data;
-  struct virtio_net_config *config = (struct virtio_net_config *) change->net->dev.config;
+  struct vdev *dev = &change->net->dev;
+  const struct virtio_net_config *config = (const struct virtio_net_config *) dev->config;
+  uint16_t status = (uint16_t) ((config->status & ~change->clear) | change->set);
 
-  config->status = (uint16_t) ((config->status & ~change->clear) | change->set);
+  vdev_set_config (dev, offsetof (struct virtio_net_config, status), &status, sizeof status);
 }
 
 static void
@@ -184,7 +186,6 @@ change (struct net *net, uint16_t clear, uint16_t set)
     worker_call (worker, change_status, &data);
   else
     change_status (&data);
-  vdev_config_changed (&net->dev);
 }
 
 void
