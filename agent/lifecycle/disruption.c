@@ -122,7 +122,7 @@ pvt_disruption_start (const PvtConfig *config, const PvtRoot *root)
   watch.running = TRUE;
   watch_timer ();
   watch_generation (root);
-  pvt_reaction_push (PVT_REASON_CLOCK_SET);
+  pvt_reaction_push (PVT_REASON_CLOCK_SET | PVT_REASON_STARTED);
 }
 
 static void

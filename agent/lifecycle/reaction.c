@@ -6,6 +6,7 @@
 #include "agent/core/server.h"
 #include "agent/platform/announce.h"
 #include "agent/platform/clock-state.h"
+#include "agent/platform/identity.h"
 #include "agent/telemetry/telemetry.h"
 #include "event-hooks.h"
 #include "gap.h"
@@ -23,6 +24,7 @@ static const struct
   [PVT_DISRUPTED_GENERATION] = { PVT_REASON_GENERATION, "generation.d", "new-generation" },
   [PVT_DISRUPTED_RESTORED] = { PVT_REASON_RESTORED, "resume.d", "post-restore" },
   [PVT_DISRUPTED_MIGRATED] = { PVT_REASON_MIGRATED, "migrate.d", "post-migrate" },
+  [PVT_DISRUPTED_CLONED] = { PVT_REASON_CLONED, "generation.d", "clone" },
 };
 
 static struct
@@ -40,7 +42,7 @@ static struct
 static PvtDisruptedBy
 kind_of (guint reasons)
 {
-  static const PvtDisruptedBy order[] = { PVT_DISRUPTED_MIGRATED, PVT_DISRUPTED_GENERATION,
+  static const PvtDisruptedBy order[] = { PVT_DISRUPTED_CLONED, PVT_DISRUPTED_MIGRATED, PVT_DISRUPTED_GENERATION,
                                           PVT_DISRUPTED_RESTORED, PVT_DISRUPTED_RESUMED };
 
   for (guint i = 0; i < G_N_ELEMENTS (order); i++)
@@ -132,16 +134,32 @@ glance (PvtGap *gap)
   return FALSE;
 }
 
+/* Once the hooks have run: who is cut off before runs them again. */
+static void
+remember_machine (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!pvt_identity_record (pvt_server_root (), &error))
+    pvt_log (PVT_LOG_WARNING, "a clone of this guest will not know that it is one: %s", error->message);
+}
+
 static void
 run_locked (guint reasons, const gint *cancelled, PvtReaction *reaction)
 {
-  const guint certain = reasons & ~(guint) (PVT_REASON_GLANCE | PVT_REASON_CLOCK_SET);
+  const guint questions = PVT_REASON_GLANCE | PVT_REASON_CLOCK_SET | PVT_REASON_STARTED;
+  guint certain;
   PvtGap gap;
 
+  if ((reasons & PVT_REASON_STARTED) && pvt_identity_is_new (pvt_server_root ()))
+    reasons |= PVT_REASON_CLONED;
+  certain = reasons & ~questions;
   if (certain)
     react (reasons, pvt_gap_measure (pvt_server_root (), &gap) ? &gap : NULL, cancelled, reaction);
   else if ((reasons & PVT_REASON_GLANCE) && glance (&gap))
     react (reasons, &gap, cancelled, reaction);
+  if ((reasons & PVT_REASON_STARTED) && (cancelled == NULL || g_atomic_int_get (cancelled) == 0))
+    remember_machine ();
   if (reasons & PVT_REASON_CLOCK_SET)
     pvt_gap_rebase (pvt_server_root ());
 }

@@ -18,6 +18,8 @@ enum
   PVT_REASON_GENERATION = 1 << 3, /* another VM generation */
   PVT_REASON_RESTORED = 1 << 4,   /* the host says so */
   PVT_REASON_MIGRATED = 1 << 5,   /* the host says so */
+  PVT_REASON_CLONED = 1 << 6,     /* the disk was another machine's */
+  PVT_REASON_STARTED = 1 << 7,    /* the agent was: is it a clone? */
 };
 
 /* In this order as an enum of the protocol. */
@@ -28,6 +30,7 @@ typedef enum
   PVT_DISRUPTED_GENERATION,
   PVT_DISRUPTED_RESTORED,
   PVT_DISRUPTED_MIGRATED,
+  PVT_DISRUPTED_CLONED,
 } PvtDisruptedBy;
 
 typedef struct

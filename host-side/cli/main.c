@@ -48,6 +48,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_time,
   &pvt_verb_time_get,
   &pvt_verb_time_sync,
+  &pvt_verb_seal,
   &pvt_verb_raw,
 };
 

@@ -7,6 +7,7 @@ One guest, one story: the tests build on each other and run in their order.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,10 +23,12 @@ import images
 import tap
 from agent import find_agent
 from stock import sh
-from tap import check, equal, note
+from tap import Skip, check, equal, note
 from vm import VM
+from wire import AgentError
 
 LINUX = HERE.parents[1] / "drivers/linux"
+UUID = "6a1d1a5e-0c1b-4bfa-9a39-1a2b3c4d5e6f"
 GIVEN_UP = "ALERT!  /dev/vda does not exist"
 
 
@@ -44,8 +47,9 @@ def disk_with(files, target):
                    check=True, capture_output=True)
 
 
-def run(script, **keywords):
-    with Story.vm.line(timeout=120) as line:
+def run(script, patience=120, **keywords):
+    with Story.vm.line(timeout=patience) as line:
+        line.sync(int(time.monotonic() * 1e6) | 1)
         return sh(line, script, **keywords)
 
 
@@ -78,7 +82,7 @@ def test_made_elsewhere_with_the_hook_it_boots():
     disk = pathlib.Path(place.name) / "disk.img"
     disk_with({"/root/62-pvtools-virtio.rules": (LINUX / "62-pvtools-virtio.rules", 0o644),
                "/root/unhooked.img": (images.of_other_hardware(hook=False), 0o600)}, disk)
-    vm = VM(kernel, images.of_other_hardware(hook=True), disk)
+    vm = VM(kernel, images.of_other_hardware(hook=True), disk, devices=["-uuid", UUID])
     Story.vm = vm.__enter__()
     vm.wait_agent(420)
     check("ext4" in run("findmnt -n / || grep ' / ' /proc/mounts"), "the root")
@@ -142,6 +146,81 @@ def test_doctor_in_the_guest():
 def test_grow_at_a_prompt():
     check("/: " in run("pvtools-agent --grow /"), "the root")
     check("nothing is mounted" in run("pvtools-agent --grow /nowhere", code=1), "no mount")
+
+
+HOOK = "#!/bin/sh\necho \"$1\" >> /run/clone-hooks\n"
+
+
+LOOK = ("systemctl show -P MainPID pvtools-agent; cat /var/lib/pvtools/machine\n"
+        "cat /run/clone-hooks 2>/dev/null || true")
+
+
+def wait_for_hooks(expected):
+    """Through a restart of the agent, which is told to by a job of its own."""
+    before = run(LOOK).split()[0]
+    run("systemd-run --quiet --collect --no-block systemctl restart pvtools-agent")
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            # What is asked of an agent that ends is never answered.
+            got = run(LOOK, patience=15, timeout=15).split()
+            if got[0] not in (before, "0") and got[1:] == [UUID, *expected]:
+                return
+        except (TimeoutError, EOFError, OSError, AssertionError, AgentError) as error:
+            got = error
+        check(time.monotonic() < deadline, f"hooks: {got}")
+        time.sleep(0.5)
+
+
+def test_this_machine_is_remembered():
+    equal(run("cat /var/lib/pvtools/machine").strip(), UUID, "the record")
+    equal(run("stat -c %a /var/lib/pvtools/machine").strip(), "600", "its mode")
+    run(f"mkdir -p /etc/pvtools/generation.d; printf '%s' '{HOOK}' > /etc/pvtools/generation.d/10-test\n"
+        "chmod 755 /etc/pvtools/generation.d/10-test")
+    wait_for_hooks([])
+
+
+def test_a_disk_that_was_another_machines_is_a_clone():
+    run("echo 00000000-1111-2222-3333-444444444444 > /var/lib/pvtools/machine")
+    wait_for_hooks(["clone"])
+    wait_for_hooks(["clone"])
+
+
+def test_sealing_tells_what_would_go():
+    run("mkdir -p /etc/ssh; echo secret > /etc/ssh/ssh_host_rsa_key; echo ls > /root/.bash_history\n"
+        "echo x > /var/log/old.log.1; echo x > /var/log/current.log")
+    before = run("cat /etc/machine-id").strip()
+    check(len(before) == 32, before)
+    text = cli.expect(0, "seal", f"unix:{Story.vm.agent_socket}", "--list")
+    note(text)
+    for word in ("Nothing was changed", "/etc/ssh/ssh_host_rsa_key", "/etc/machine-id", "/root/.bash_history"):
+        check(word in text, word)
+    equal(run("cat /etc/machine-id").strip(), before, "untouched")
+    run("test -e /etc/ssh/ssh_host_rsa_key")
+    cli.expect(1, "seal", f"unix:{Story.vm.agent_socket}", "--apply", "--skip", "no-such-step")
+    run("test -e /etc/ssh/ssh_host_rsa_key")
+
+
+def test_sealing():
+    text = cli.expect(0, "seal", f"unix:{Story.vm.agent_socket}", "--apply", "--skip", "histories")
+    check("Sealed." in text and "skipped" in text, text)
+    run("test -e /root/.bash_history; test ! -e /etc/ssh/ssh_host_rsa_key; test ! -s /etc/machine-id\n"
+        "test -e /etc/machine-id; test ! -e /var/log/old.log.1; test ! -s /var/log/current.log\n"
+        "grep -qx sealed /var/lib/pvtools/machine")
+
+
+def test_the_sealed_disk_is_a_clone_at_its_next_start():
+    wait_for_hooks(["clone", "clone"])
+
+
+def test_the_clone_has_an_id_of_its_own():
+    if not os.environ.get("PVT_LONG"):
+        raise Skip("a reboot more; with PVT_LONG=1")
+    with Story.vm.line() as line:
+        line.send(line.request("guest-shutdown", mode="reboot"))
+        Story.vm.monitor.wait_event("RESET", 240)
+    Story.vm.wait_agent(420)
+    check(len(run("cat /etc/machine-id").strip()) == 32, "an ID was made at the boot")
 
 
 if __name__ == "__main__":
