@@ -33,6 +33,9 @@ typedef enum
   PVT_EXIT_PANICKED = 27,
   /* checkup */
   PVT_EXIT_CHECK_FAILED = 30,
+  /* upgrade */
+  PVT_EXIT_REBOOT_NEEDED = 31,
+  PVT_EXIT_ROLLED_BACK = 32,
   /* exec and shell */
   PVT_EXIT_EXEC_NOT_RUN = 127,
   PVT_EXIT_EXEC_FAILED = 255,
@@ -98,7 +101,8 @@ gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absen
 extern const PvtVerb pvt_verb_list, pvt_verb_doctor, pvt_verb_checkup, pvt_verb_top,
     pvt_verb_watch;
 extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
-    pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw, pvt_verb_seal, pvt_verb_wait,
+    pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw,
+    pvt_verb_seal, pvt_verb_upgrade, pvt_verb_wait,
     pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_suspend, pvt_verb_time, pvt_verb_time_get,
     pvt_verb_time_sync, pvt_verb_freeze, pvt_verb_thaw, pvt_verb_status, pvt_verb_health,
     pvt_verb_crash_list, pvt_verb_crash_show,

@@ -49,6 +49,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_time_get,
   &pvt_verb_time_sync,
   &pvt_verb_seal,
+  &pvt_verb_upgrade,
   &pvt_verb_raw,
 };
 
@@ -79,6 +80,7 @@ static const char summary_tail[]
       "  0 ok   20 frozen   21 paused   22 starting or rebooted   23 shut down\n"
       "  24 agent lost   25 dumping   26 guest hung   27 panicked\n"
       " of checkup besides: 30 a check failed\n"
+      " of upgrade besides: 31 done, the guest needs a reboot   32 rolled back\n"
       " of exec and shell: the program's; 128 and its signal's number; 127 it cannot be run;\n"
       "  255 pvtools failed\n\n"
       "Examples:\n"
@@ -256,6 +258,8 @@ advice (PvtExit code)
     case PVT_EXIT_GUEST_HUNG:
     case PVT_EXIT_PANICKED:
     case PVT_EXIT_CHECK_FAILED:
+    case PVT_EXIT_REBOOT_NEEDED:
+    case PVT_EXIT_ROLLED_BACK:
     case PVT_EXIT_EXEC_NOT_RUN:
     case PVT_EXIT_EXEC_FAILED:
     default:
