@@ -27,11 +27,15 @@ typedef struct
 static GBytes *
 read_file (const char *path, gsize max, GError **error)
 {
+  g_autoptr (GError) failure = NULL;
   char *data;
   gsize len;
 
-  if (!g_file_get_contents (path, &data, &len, error))
-    return NULL;
+  if (!g_file_get_contents (path, &data, &len, &failure))
+    {
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, failure->message);
+      return NULL;
+    }
   if (len > 0 && len <= max)
     return g_bytes_new_take (data, len);
   g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "%s has %" G_GSIZE_FORMAT " bytes: 1 to %" G_GSIZE_FORMAT " were expected",
