@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* list: the guests of this host, each asked at the same time. */
 #include "discover.h"
+#include "host-side/health/machine-look.h"
 #include "output.h"
 
 #include <string.h>
@@ -124,6 +125,27 @@ state_of (const GError *error)
   return "broken";
 }
 
+/* What QEMU says of a guest that does not answer; NULL: nothing that explains it. */
+static const char *
+state_by_monitor (const Row *row)
+{
+  const char *path = row->found->address + strlen ("qemu:");
+  PvtQmp *qmp = g_str_has_prefix (row->found->address, "qemu:")
+                    ? pvt_qmp_open (path, row->timeout_ms, NULL, NULL)
+                    : NULL;
+  g_autofree char *status = qmp ? pvt_look_status (qmp) : g_strdup ("");
+  PvtHealthInputKind kind = PVT_HEALTH_IN_RUNNING;
+
+  pvt_qmp_close (qmp);
+  pvt_look_status_means (status, &kind);
+  return kind == PVT_HEALTH_IN_STOPPED    ? pvt_health_state_name (PVT_HEALTH_PAUSED)
+         : kind == PVT_HEALTH_IN_PANICKED ? pvt_health_state_name (PVT_HEALTH_PANICKED)
+         : kind == PVT_HEALTH_IN_SHUTDOWN ? pvt_health_state_name (PVT_HEALTH_SHUT_DOWN)
+         : kind == PVT_HEALTH_IN_WATCHDOG || kind == PVT_HEALTH_IN_BROKEN
+             ? pvt_health_state_name (PVT_HEALTH_GUEST_HUNG)
+             : NULL;
+}
+
 static void
 ask (gpointer data, gpointer user_data G_GNUC_UNUSED)
 {
@@ -136,7 +158,9 @@ ask (gpointer data, gpointer user_data G_GNUC_UNUSED)
     pvt_client_set_timeout (client, row->timeout_ms);
   if (client == NULL || !ask_agent (row, client, &error))
     {
-      row->state = g_strdup (state_of (error));
+      const char *state = state_by_monitor (row);
+
+      row->state = g_strdup (state ? state : state_of (error));
       return;
     }
   ask_system (row, client);

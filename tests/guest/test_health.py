@@ -3,6 +3,7 @@
 """What becomes of a guest is told rightly, and nothing that is not so in between."""
 
 import json
+import os
 import pathlib
 import re
 import sys
@@ -15,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 import cli
 import tap
 from shell import sh
-from tap import check, equal
+from tap import Skip, check, equal
 from watch import Watch
 from watched import machine
 
@@ -32,6 +33,16 @@ def later(vm, script):
     with vm.line() as line:
         line.sync()
         line.ask("guest-exec", path="/bin/sh", arg=["-c", f"sleep 1; {script}"])
+
+
+def long_form(test):
+    """One of those that tests/run --long has; what they are about, others have, too."""
+    if os.environ.get("PVT_LONG"):
+        return test
+
+    def skipped():
+        raise Skip("the long form only: tests/run --long")
+    return skipped
 
 
 # Until the host takes the network's cable out: a word to a guest without an agent.
@@ -140,6 +151,7 @@ def wait(condition, what, timeout=60):
         time.sleep(0.1)
 
 
+@long_form
 def test_a_panic_that_the_guest_answers_by_a_reboot():
     with machine("-action", "panic=none") as vm, watched(vm) as watch:
         watch.expect("ok")
@@ -203,6 +215,7 @@ def test_a_watchdog_that_bites():
         equal(watch.changes[1]["cause"], "watchdog-event", "why")
 
 
+@long_form
 def test_memory_that_runs_out():
     """The greedy one is killed; the guest and its agent are well."""
     with machine() as vm, watched(vm) as watch:
@@ -215,6 +228,7 @@ def test_memory_that_runs_out():
         equal(watch.states, ["ok"], "states")
 
 
+@long_form
 def test_a_channel_that_somebody_else_has():
     with machine() as vm, watched(vm) as watch:
         watch.expect("ok")
@@ -226,6 +240,7 @@ def test_a_channel_that_somebody_else_has():
         equal(watch.states, ["ok"], "states")
 
 
+@long_form
 def test_heartbeats_that_are_pushed():
     with machine(disks=DISK, append="pvt.mount") as vm, watched(vm, "--push") as watch:
         seen = ["ok"]
@@ -244,6 +259,7 @@ def test_heartbeats_that_are_pushed():
         watch.expect(*(seen := [*seen, "rebooted", "ok"]))
 
 
+@long_form
 def test_the_stock_agent():
     with machine(agent="/usr/sbin/qemu-ga") as vm, watched(vm) as watch:
         seen = ["ok"]

@@ -75,6 +75,21 @@ def test_a_glance_at_the_silent():
     silent.close()
 
 
+def test_the_list_says_why_nobody_answers():
+    silent = socket.socket(socket.AF_UNIX)
+    with tempfile.TemporaryDirectory() as name:
+        path = pathlib.Path(name) / "agent.sock"
+        silent.bind(str(path))
+        silent.listen(16)
+        with Monitor(path) as monitor:
+            for status, wanted in (("paused", "paused"), ("guest-panicked", "panicked"), ("watchdog", "guest-hung"),
+                                   ("shutdown", "shut-down"), ("running", "no answer"), ("odd", "no answer")):
+                monitor.status = status
+                rows = json.loads(cli.expect(0, "list", "--qmp", monitor.path.parent, "--timeout", "1", "-o", "json"))
+                equal([row["state"] for row in rows], [wanted], status)
+    silent.close()
+
+
 def test_an_agent_that_stands_still_and_goes():
     with tempfile.TemporaryDirectory() as name, Agent() as agent:
         with Watch(f"unix:{agent.socket}") as watch:

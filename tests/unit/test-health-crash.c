@@ -128,6 +128,7 @@ the_oldest_go (void **state G_GNUC_UNUSED)
   guint of_guest = 0, n;
   struct stat st;
 
+  assert_non_null (other);
   for (guint i = 0; i < PVT_CRASH_MAX_OF_GUEST + 5; i++)
     {
       g_autofree char *id = pvt_crash_add (place, "qemu:/vm", "panicked", "panic-event", console, NULL);
