@@ -373,6 +373,38 @@ def test_watch_finds_a_guest_that_was_away():
             process.communicate()
 
 
+PYTHON = """
+import gi, sys
+gi.require_version("Pvt", "1")
+from gi.repository import GLib, Pvt
+watch, loop, seen = Pvt.Watch.new(sys.argv[1]), GLib.MainLoop(), []
+watch.set_heartbeat(100)
+watch.add_metrics(Pvt.MetricGroup.MEMORY, 100, True)
+def told(watch, event):
+    seen.append(event.heartbeat.sequence if event.heartbeat else event.metrics.memory.total > 0)
+    if len(seen) == 4:
+        loop.quit()
+watch.connect("event", told)
+watch.start(60000)
+loop.run()
+print(seen, watch.get_subscription().queue)
+"""
+
+
+def test_from_python():
+    library = pathlib.Path(cli.find_cli()).resolve().parents[1] / "client"
+    python = "/usr/bin/python3"
+    if not (library / "Pvt-1.typelib").exists():
+        raise Skip("built without introspection")
+    if subprocess.run([python, "-c", "import gi"], capture_output=True, check=False).returncode:
+        raise Skip("python3-gi is not installed")
+    with Extended() as agent:
+        done = subprocess.run(
+            [python, "-c", PYTHON, agent.address], capture_output=True, text=True, timeout=120, check=False,
+            env=dict(os.environ, GI_TYPELIB_PATH=str(library), LD_LIBRARY_PATH=str(library)))
+    equal((done.returncode, done.stdout), (0, "[1, True, 2, True] 256\n"), done.stderr)
+
+
 def top(*words, code=0):
     done = cli.run("top", *words)
     equal(done.returncode, code, done.stderr)
