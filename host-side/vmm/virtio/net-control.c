@@ -90,7 +90,8 @@ set_mac (struct net *net, uint8_t command, const struct virtq_chain *chain)
       if (!net_has (net, VIRTIO_NET_F_CTRL_MAC_ADDR)
           || !read_data (chain, 0, net->filter.mac, VIRTIO_NET_MAC_BYTES))
         return false;
-      memcpy (net->dev.config, net->filter.mac, VIRTIO_NET_MAC_BYTES);
+      net_store_config (net, offsetof (struct virtio_net_config, mac), net->filter.mac,
+                        VIRTIO_NET_MAC_BYTES);
       return true;
     }
   if (command != VIRTIO_NET_CTRL_MAC_TABLE_SET || !net_has (net, VIRTIO_NET_F_CTRL_RX))
@@ -118,11 +119,12 @@ set_vlan (struct net *net, uint8_t command, const struct virtq_chain *chain)
 static bool
 acknowledge (struct net *net, uint8_t command)
 {
-  struct virtio_net_config *config = (struct virtio_net_config *) net->dev.config;
+  const struct virtio_net_config *config = (const struct virtio_net_config *) net->dev.config;
+  uint16_t status = config->status & (uint16_t) ~VIRTIO_NET_S_ANNOUNCE;
 
   if (!net_has (net, VIRTIO_NET_F_GUEST_ANNOUNCE) || command != VIRTIO_NET_CTRL_ANNOUNCE_ACK)
     return false;
-  config->status &= (uint16_t) ~VIRTIO_NET_S_ANNOUNCE;
+  net_store_config (net, offsetof (struct virtio_net_config, status), &status, sizeof status);
   return true;
 }
 

@@ -123,6 +123,7 @@ void net_tx_ready (void *data);
 void net_tx_stop (struct net_pair *pair);
 
 extern const struct vdev_ops net_device_ops;
+void net_store_config (struct net *net, unsigned offset, const void *data, unsigned len);
 
 /* A request on the control queue. */
 uint32_t net_control (struct vdev *dev, unsigned q, struct virtq_chain *chain);

@@ -104,15 +104,25 @@ negotiated (struct vdev *dev)
   net_tell_pairs (net);
 }
 
+/* The driver did it itself: nobody is told. */
+void
+net_store_config (struct net *net, unsigned offset, const void *data, unsigned len)
+{
+  pthread_mutex_lock (&net->dev.config_lock);
+  memcpy (net->dev.config + offset, data, len);
+  pthread_mutex_unlock (&net->dev.config_lock);
+}
+
 static void
 reset (struct vdev *dev)
 {
   struct net *net = net_of (dev);
-  struct virtio_net_config *config = (struct virtio_net_config *) dev->config;
+  const struct virtio_net_config *config = (const struct virtio_net_config *) dev->config;
+  uint16_t status = config->status & (uint16_t) ~VIRTIO_NET_S_ANNOUNCE;
 
   net_filter_reset (&net->filter, net->mac);
-  memcpy (config->mac, net->mac, VIRTIO_NET_MAC_BYTES);
-  config->status &= (uint16_t) ~VIRTIO_NET_S_ANNOUNCE;
+  net_store_config (net, offsetof (struct virtio_net_config, mac), net->mac, VIRTIO_NET_MAC_BYTES);
+  net_store_config (net, offsetof (struct virtio_net_config, status), &status, sizeof status);
   net_tell_pairs (net);
 }
 
@@ -148,7 +158,7 @@ net_describe (struct vdev *dev, struct net_info *info)
   struct net *net = net_of (dev);
 
   *info = (struct net_info){ .link_up = atomic_load (&net->link_up), .backend = net->backend->kind };
-  memcpy (info->mac, dev->config, sizeof info->mac);
+  vdev_read_config (dev, 0, info->mac, sizeof info->mac);
   for (unsigned i = 0; i < net->n_pairs; i++)
     {
       for (unsigned k = 0; k < NET_COUNTS; k++)
@@ -170,9 +180,9 @@ change_status (void *data)
 {
   struct status_change *change = data;
   struct vdev *dev = &change->net->dev;
-  const struct virtio_net_config *config = (const struct virtio_net_config *) dev->config;
-  uint16_t status = (uint16_t) ((config->status & ~change->clear) | change->set);
+  uint16_t status = ((struct virtio_net_config *) dev->config)->status;
 
+  status = (uint16_t) ((status & ~change->clear) | change->set);
   vdev_set_config (dev, offsetof (struct virtio_net_config, status), &status, sizeof status);
 }
 
