@@ -27,7 +27,7 @@ static struct
 {
   int fd;
   guint source, rest;
-  PvtRate messages, kills;
+  PvtRate errors, warnings, kills;
 } log_watch = { .fd = -1 };
 
 static const char *
@@ -41,16 +41,18 @@ missing (PvtEventKind kind G_GNUC_UNUSED, const PvtRoot *root)
   return NULL;
 }
 
+/* Many warnings hide no error: each has a rate of its own. */
 static void
 tell_message (const PvtKmsgRecord *record)
 {
+  PvtRate *rate = record->level < PVT_KMSG_WARNING ? &log_watch.errors : &log_watch.warnings;
   PvtKernelMessage message = { .level = (PvtKernelLevel) record->level,
                                .from_kernel = record->facility == 0,
                                .sequence = record->sequence, .monotonic_us = record->time_us,
                                .text = (char *) record->text };
 
   if (!pvt_hub_wants (PVT_EVENT_KIND_KERNEL)
-      || !pvt_rate_pass (&log_watch.messages, g_get_monotonic_time (), &message.suppressed))
+      || !pvt_rate_pass (rate, g_get_monotonic_time (), &message.suppressed))
     return;
   message.has_suppressed = message.suppressed > 0;
   pvt_hub_publish (PVT_EVENT_KIND_KERNEL, &pvt_kernel_message_type, &message);
@@ -117,8 +119,8 @@ static void
 start (const PvtRoot *root)
 {
   log_watch.fd = pvt_kmsg_open (root);
-  log_watch.messages = (PvtRate){ .burst = 20, .per_second = 2 };
-  log_watch.kills = (PvtRate){ .burst = 20, .per_second = 2 };
+  log_watch.errors = log_watch.warnings = log_watch.kills
+      = (PvtRate){ .burst = 20, .per_second = 2 };
   if (log_watch.fd >= 0)
     log_watch.source = g_unix_fd_add (log_watch.fd, G_IO_IN, readable, NULL);
   else
