@@ -92,6 +92,11 @@ uint64_t guest_number (const char *text, const char **end);
 unsigned find_pci (struct virtio_transport *found[], unsigned room, uint64_t ecam);
 unsigned find_mmio (struct virtio_transport *found[], unsigned room);
 
+/* What every device owes; before its own cases. @bus is "pci" or "mmio". */
+void test_clauses (struct virtio_transport *transport, const char *bus,
+                   const struct virtio_options *options);
+/* Odd requests to a disk. */
+void test_requests (struct virtio_transport *transport, const struct virtio_options *options);
 void test_blk (struct virtio_transport *transport, const struct virtio_options *options);
 void test_rng (struct virtio_transport *transport, const struct virtio_options *options);
 void test_balloon (struct virtio_transport *transport, const struct virtio_options *options);

@@ -145,22 +145,30 @@ run_variant (struct virtio_transport *const devices[], unsigned n, const char *b
         {
         case VIRTIO_ID_BLOCK:
           check_prefix (name_of ("blk", bus, variant));
+          test_clauses (devices[i], bus, &options);
+          if (!guest_option ("polite="))
+            test_requests (devices[i], &options);
           test_blk (devices[i], &options);
           break;
         case VIRTIO_ID_RNG:
           check_prefix (name_of ("rng", bus, variant));
+          test_clauses (devices[i], bus, &options);
           test_rng (devices[i], &options);
           break;
         case VIRTIO_ID_CONSOLE:
           check_prefix (name_of ("console", bus, variant));
+          test_clauses (devices[i], bus, &options);
           test_console (devices[i], &options);
           break;
         case VIRTIO_ID_BALLOON:
           check_prefix (name_of ("balloon", bus, variant));
+          test_clauses (devices[i], bus, &options);
           test_balloon (devices[i], &options);
           break;
         case VIRTIO_ID_NET:
           check_prefix (name_of ("net", bus, variant));
+          if (!net_done)
+            test_clauses (devices[i], bus, &options);
           if (!net_done)
             test_net (devices[i], other_net (devices, n, i), &options);
           net_done = true;

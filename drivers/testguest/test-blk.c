@@ -60,7 +60,7 @@ zeroes_and_discards (struct virtio_blk *blk, uint8_t *data)
         check_error (virtio_blk_write_zeroes (blk, OURS + 2, 4, unmap), "writes zeroes");
         check (virtio_blk_read (blk, OURS, data, 8 * 512) == 0 && all_zero (data + 1024, 2048)
                  && !all_zero (data, 1024) && !all_zero (data + 3072, 1024),
-               "zeroes read as zeroes, their neighbours do not");
+               "zeroes read as zeroes, their neighbours do not [B11]");
       }
   if (virtio_device_has (&blk->dev, VIRTIO_BLK_F_DISCARD))
     check_error (virtio_blk_discard (blk, OURS, 8), "discards");
@@ -150,6 +150,6 @@ test_blk (struct virtio_transport *transport, const struct virtio_options *optio
   measure (&blk);
   check_error (virtio_blk_stop (&blk), "stops");
   if (check_error (virtio_blk_start (&blk, transport, options), "starts again"))
-    check (blk.dev.features == features, "with the same features");
+    check (blk.dev.features == features, "with the same features [C12]");
   check_error (virtio_blk_stop (&blk), "and stops");
 }

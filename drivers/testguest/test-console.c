@@ -59,7 +59,7 @@ test_ports (void)
   static const uint16_t sizes[] = { 1, 255, 256, 257, BYTES };
   int port = wait_for_port ("echo");
 
-  if (!check (port >= 0, "finds its port by name"))
+  if (!check (port >= 0, "finds its port by name [CO4]"))
     return;
   check_error (virtio_console_open (&console, (uint32_t) port, true), "opens it");
   for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -73,7 +73,7 @@ void
 test_console (struct virtio_transport *transport, const struct virtio_options *options)
 {
   if (virtio_console_emergency (transport, '!') == 0)
-    check (true, "takes an emergency character before it is started");
+    check (true, "takes an emergency character before it is started [CO1]");
   if (!check_error (virtio_console_start (&console, transport, options), "starts"))
     return;
   test_features (&console.dev);

@@ -91,7 +91,7 @@ exchange (struct virtio_net *a, struct virtio_net *b)
         bytes = a->mtu + HEAD;
       good += arrives (i % 2 ? b : a, i % 2 ? a : b, i, bytes);
     }
-  check (good == frames && frames > 0, "frames arrive whole, both ways");
+  check (good == frames && frames > 0, "frames arrive whole, both ways [N6 N7]");
   print ("# %U cycles a frame there\n", (cycles () - start) / (frames ? frames : 1));
 }
 
@@ -125,11 +125,11 @@ control (struct virtio_net *a, struct virtio_net *b)
     {
       check_error (virtio_net_set_mac (a, other), "changes its address");
       if (b)
-        check (arrives (b, a, 7, 100), "is reached at the new one");
+        check (arrives (b, a, 7, 100), "is reached at the new one [N10]");
       check_error (virtio_net_set_mac (a, mac), "changes it back");
     }
   if (virtio_device_has (&a->dev, VIRTIO_NET_F_CTRL_RX))
-    check_error (virtio_net_set_promiscuous (a, true), "listens to everybody");
+    check_error (virtio_net_set_promiscuous (a, true), "listens to everybody [N9]");
 }
 
 static bool
@@ -140,6 +140,7 @@ start (struct virtio_net *net, struct virtio_transport *transport,
     return false;
   test_features (&net->dev);
   check (virtio_net_link (net) == 1, "has a link");
+  check (net->mtu >= 68, "its MTU is one that may be [N1]");
   return true;
 }
 

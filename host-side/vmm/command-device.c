@@ -12,6 +12,7 @@
 #include "host-side/vmm/core/log.h"
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/core/socket.h"
+#include "host-side/vmm/lab.h"
 #include "host-side/vmm/vhost-user/backend.h"
 #include "host-side/vmm/virtio/devices.h"
 
@@ -24,6 +25,12 @@ help (void)
         "  -machine q35,memory-backend=m -object memory-backend-memfd,id=m,size=1G,share=on\n"
         "  -chardev socket,id=c,path=PATH,reconnect=1 -device vhost-user-blk-pci,chardev=c\n"
         "\n"
+        "  --audit[=FILE]  what the driver does against the specification is written to FILE,\n"
+        "                  a line of JSON each, or as text to standard error\n"
+        "  --fault LIST    the device misbehaves: NAME[@N][+],... - on occasion N, with + ever\n"
+        "                  after; --fault help says what there is\n"
+        "  --seed NUMBER   chooses occasions that are not given\n"
+        "\n"
         "Kinds and their options (--file IMG is file=IMG):");
   for (unsigned i = 0; vdev_kind_at (i); i++)
     printf ("  %-8s %s\n", vdev_kind_at (i)->name, vdev_kind_at (i)->help);
@@ -32,12 +39,12 @@ help (void)
 
 /* "--key value", "--key=value" or "--key" for "on". */
 static int
-parse (int argc, char **argv, struct options *options, const char **path)
+parse (int argc, char **argv, struct options *options, const char **path, struct lab *lab)
 {
   for (int i = 0; i < argc; i++)
     {
       char *key = argv[i], *value;
-      int ret;
+      int ret = 0;
 
       if (strncmp (key, "--", 2) != 0)
         {
@@ -52,14 +59,22 @@ parse (int argc, char **argv, struct options *options, const char **path)
         value = argv[++i];
       if (strcmp (key, "socket") == 0)
         *path = value;
-      else if ((ret = options_add (options, key, value ? value : "on")) < 0)
+      else if (strcmp (key, "audit") == 0)
+        lab_audit (lab, value);
+      else if (strcmp (key, "fault") == 0 && value)
+        ret = lab_fault (lab, value);
+      else if (strcmp (key, "seed") == 0 && value)
+        ret = lab_seed (lab, value);
+      else
+        ret = options_add (options, key, value ? value : "on");
+      if (ret != 0)
         return ret;
     }
   return 0;
 }
 
 static int
-serve (struct vdev *dev, int listener)
+serve (struct vdev *dev, int listener, struct lab *lab)
 {
   for (;;)
     {
@@ -73,6 +88,7 @@ serve (struct vdev *dev, int listener)
       if (fd < 0)
         continue;
       ret = vhost_user_serve (dev, fd);
+      lab_report (lab);
       if (ret < 0)
         vmm_log ("the front-end was let go: %s", strerror (-ret));
     }
@@ -85,11 +101,15 @@ command_device (int argc, char **argv)
   struct options options = { 0 };
   const char *path = NULL;
   struct vdev *dev = NULL;
+  struct lab lab = { 0 };
   int ret, listener;
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
     return help ();
-  if (kind == NULL || parse (argc - 2, argv + 2, &options, &path) < 0 || path == NULL)
+  ret = kind ? parse (argc - 2, argv + 2, &options, &path, &lab) : -EINVAL;
+  if (ret == 1) /* told what there is */
+    return 0;
+  if (ret < 0 || path == NULL)
     {
       vmm_log ("usage: pvtools-vmm device KIND --socket PATH ...; see pvtools-vmm device --help");
       return 2;
@@ -97,7 +117,9 @@ command_device (int argc, char **argv)
   ret = kind->create (&options, &dev);
   if (ret < 0)
     return 1;
-  ret = vdev_start_workers (dev);
+  ret = lab_add (&lab, dev);
+  if (ret == 0)
+    ret = vdev_start_workers (dev);
   if (ret < 0)
     goto free_device;
   listener = ret = socket_listen (path);
@@ -105,11 +127,12 @@ command_device (int argc, char **argv)
     goto free_device;
   ret = sandbox_enter ();
   if (ret == 0)
-    ret = serve (dev, listener);
+    ret = serve (dev, listener, &lab);
   close (listener);
 
 free_device:
   vmm_log ("%s: %s", path, strerror (-ret));
   vdev_free (dev);
+  lab_finish (&lab);
   return 1;
 }

@@ -19,6 +19,7 @@
 #include "host-side/vmm/core/copier.h"
 #include "host-side/vmm/core/log.h"
 #include "host-side/vmm/core/sandbox.h"
+#include "host-side/vmm/lab.h"
 #include "host-side/vmm/machine/machine.h"
 #include "host-side/vmm/virtio/devices.h"
 
@@ -38,6 +39,7 @@ struct run
   int serial_fd;
   const char *control_path; /* or NULL */
   bool paused, no_sandbox;
+  struct lab lab;
 };
 
 static const char help_text[] =
@@ -57,6 +59,9 @@ static const char help_text[] =
   "                       default, or 'mmio'\n"
   "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
   "  --no-sandbox         all system calls stay allowed\n"
+  "  --audit[=FILE]       what drivers do against the specification: lines of JSON, or text\n"
+  "  --fault LIST         every device misbehaves: NAME[@N][+],...; --fault help\n"
+  "  --seed NUMBER        chooses the faults' occasions\n"
   "  --paused             waits for 'cont' on the control socket\n"
   "  --serial FILE        where the serial console goes; standard output when not given\n"
   "\n"
@@ -172,6 +177,13 @@ take (struct run *run, int option, char *text)
     case 'w':
       run->paused = true;
       return 0;
+    case 'A':
+      lab_audit (&run->lab, text);
+      return 0;
+    case 'F':
+      return lab_fault (&run->lab, text);
+    case 'S':
+      return lab_seed (&run->lab, text);
     case 's':
       return open_serial (run, text);
     default:
@@ -188,6 +200,8 @@ parse (int argc, char **argv, struct run *run)
     { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
     { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
     { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
+    { "audit", optional_argument, NULL, 'A' }, { "fault", required_argument, NULL, 'F' },
+    { "seed", required_argument, NULL, 'S' },
     { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
     { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
     { NULL, 0, NULL, 0 },
@@ -204,6 +218,8 @@ parse (int argc, char **argv, struct run *run)
     }
   if (ret == 0 && run->ports.n > 0)
     ret = add_device (run, vdev_kind_find ("console"), &run->ports);
+  for (unsigned i = 0; i < run->n_devices && ret == 0; i++)
+    ret = lab_add (&run->lab, run->slots[i].dev);
   return ret;
 }
 
@@ -320,7 +336,7 @@ command_run (int argc, char **argv)
   struct machine *machine = NULL;
   struct copier *copier = NULL;
   enum vm_end end = VM_FAILED;
-  int signal_fd;
+  int signal_fd, ret;
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
     {
@@ -328,11 +344,13 @@ command_run (int argc, char **argv)
       return 0;
     }
   run.plan.cmdline = "";
-  if (parse (argc, argv, &run) < 0)
+  ret = parse (argc, argv, &run);
+  if (ret != 0)
     {
       while (run.n_devices > 0)
         vdev_free (run.slots[--run.n_devices].dev);
-      return 2;
+      lab_finish (&run.lab);
+      return ret > 0 ? 0 : 2;
     }
   signal_fd = block_signals ();
   /* Before there are threads. */
@@ -345,5 +363,7 @@ command_run (int argc, char **argv)
     }
   machine_free (machine);
   copier_free (copier);
+  lab_report (&run.lab);
+  lab_finish (&run.lab);
   return status_of[end];
 }

@@ -4,3 +4,4 @@
 
 int command_device (int argc, char **argv);
 int command_run (int argc, char **argv);
+int command_verify (int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct
 } commands[] = {
 #ifdef __x86_64__
   { "run", command_run },
+  { "verify", command_verify },
 #endif
   { "device", command_device },
 };
@@ -21,10 +22,12 @@ usage (FILE *out)
 {
   fputs ("usage: pvtools-vmm run --kernel FILE [OPTION...]\n"
          "       pvtools-vmm device KIND --socket PATH [--OPTION VALUE...]\n"
+         "       pvtools-vmm verify [--kernel FILE --initrd FILE]\n"
          "       pvtools-vmm --version\n"
          "\n"
          "run      boots a machine; pvtools-vmm run --help\n"
-         "device   serves a device model to QEMU over vhost-user; pvtools-vmm device --help\n",
+         "device   serves a device model to QEMU over vhost-user; pvtools-vmm device --help\n"
+         "verify   holds drivers and devices against the specification\n",
          out);
   return out == stdout ? 0 : 2;
 }

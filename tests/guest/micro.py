@@ -74,7 +74,7 @@ def fill(tree, agent, release, modules=()):
         copy(path, tree / "modules" / path.name)
         order.append(path.name)
     (tree / "modules" / "order").write_text("\n".join(order) + "\n")
-    for source, target in (("init", "init"), ("shutdown", "sbin/shutdown")):
+    for source, target in (("init", "init"), ("shutdown", "sbin/shutdown"), ("verify", "sbin/verify")):
         copy(HERE / "files" / f"micro-{source}", tree / target)
     shutil.copyfile(base.root() / "etc" / "os-release", tree / "etc" / "os-release")
 
@@ -103,7 +103,7 @@ def image(agent):
     """(kernel, initial RAM disk) for this agent."""
     kernel, _, release = base.kernel()
     parts = [pathlib.Path(agent), pathlib.Path(__file__), HERE / "files" / "micro-init",
-             HERE / "files" / "micro-shutdown", str(kernel)]
+             HERE / "files" / "micro-shutdown", HERE / "files" / "micro-verify", str(kernel)]
     name = pathlib.Path(agent).name
     return kernel, cache.make(f"micro-{name}", cache.key(*parts),
                               lambda target: build(agent, release, target))

@@ -307,6 +307,11 @@ set_vring_fd (struct backend *backend, struct vhost_user_message *message)
   if (*slot >= 0)
     close (*slot);
   *slot = fd;
+  /* What we told on the old one while this message was on its way may have been
+   * heard by nobody: QEMU looks at it before we have the new one. One interrupt too
+   * many does no harm. */
+  if (slot == &vring->call && fd >= 0)
+    eventfd_write (fd, 1);
   return start_vring (backend, q);
 }
 
@@ -427,6 +432,9 @@ vhost_user_serve (struct vdev *dev, int fd)
 
   for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
     backend.vrings[q].kick = backend.vrings[q].call = backend.vrings[q].err = -1;
+  /* How long a queue may be is the front-end's to say: QEMU's virtio-mmio offers 1024. */
+  for (unsigned q = 0; q < dev->n_queues; q++)
+    dev->queues[q].size_max = VIRTQ_SIZE_MAX;
   vdev_attach (dev, &backend.memory, &transport, &backend);
   while ((ret = vhost_user_receive (fd, &message)) == 1)
     {

@@ -108,7 +108,7 @@ write_register (struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
 static uint32_t
 read_register (struct virtio_mmio *mmio, uint64_t offset)
 {
-  const struct registers *regs = &mmio->regs;
+  struct registers *regs = &mmio->regs;
   bool queue = regs->queue_sel < regs->dev->n_queues;
 
   switch (offset)
@@ -130,7 +130,7 @@ read_register (struct virtio_mmio *mmio, uint64_t offset)
     case VIRTIO_MMIO_INTERRUPT_STATUS:
       return atomic_load (&mmio->interrupts);
     case VIRTIO_MMIO_STATUS:
-      return atomic_load (&regs->status);
+      return registers_status (regs);
     case VIRTIO_MMIO_CONFIG_GENERATION:
       return regs->dev->config_generation;
     case VIRTIO_MMIO_SHM_LEN_LOW: /* no shared memory: all ones (4.2.2) */
@@ -144,12 +144,23 @@ read_register (struct virtio_mmio *mmio, uint64_t offset)
 }
 
 static void
+tell_hooks (struct virtio_mmio *mmio, uint64_t offset, const void *bytes, unsigned len, bool write)
+{
+  uint64_t value = 0;
+
+  memcpy (&value, bytes, len < sizeof value ? len : sizeof value);
+  vdev_hooks_access (mmio->regs.dev, VDEV_BUS_MMIO, offset, len, value, write);
+}
+
+static void
 access_registers (void *device, uint64_t offset, void *bytes, unsigned len, bool write)
 {
   struct virtio_mmio *mmio = device;
   uint32_t value;
 
   pthread_mutex_lock (&mmio->lock);
+  if (write && mmio->regs.dev->hooks)
+    tell_hooks (mmio, offset, bytes, len, true);
   if (offset >= VIRTIO_MMIO_CONFIG && write)
     vdev_write_config (mmio->regs.dev, (unsigned) (offset - VIRTIO_MMIO_CONFIG), bytes, len);
   else if (offset >= VIRTIO_MMIO_CONFIG)
@@ -164,6 +175,8 @@ access_registers (void *device, uint64_t offset, void *bytes, unsigned len, bool
       value = read_register (mmio, offset);
       memcpy (bytes, &value, 4);
     }
+  if (!write && mmio->regs.dev->hooks)
+    tell_hooks (mmio, offset, bytes, len, false);
   pthread_mutex_unlock (&mmio->lock);
 }
 

@@ -130,9 +130,9 @@ read_queue (const struct virtio_pci *pci, uint64_t offset)
 }
 
 static uint32_t
-read_common (const struct virtio_pci *pci, uint64_t offset)
+read_common (struct virtio_pci *pci, uint64_t offset)
 {
-  const struct registers *regs = &pci->regs;
+  struct registers *regs = &pci->regs;
 
   switch (offset)
     {
@@ -151,7 +151,7 @@ read_common (const struct virtio_pci *pci, uint64_t offset)
     case COMMON (num_queues):
       return regs->dev->n_queues;
     case COMMON (device_status):
-      return atomic_load (&regs->status);
+      return registers_status (regs);
     case COMMON (config_generation):
       return regs->dev->config_generation;
     case COMMON (queue_select):
@@ -165,6 +165,7 @@ void
 virtio_pci_access_common (struct virtio_pci *pci, uint64_t offset, void *bytes, unsigned len,
                           bool write)
 {
+  struct vdev *dev = pci->regs.dev;
   uint32_t value = 0;
 
   if (width_at (offset) != len)
@@ -172,9 +173,13 @@ virtio_pci_access_common (struct virtio_pci *pci, uint64_t offset, void *bytes, 
   if (write)
     {
       memcpy (&value, bytes, len);
+      if (dev->hooks)
+        vdev_hooks_access (dev, VDEV_BUS_PCI_COMMON, offset, len, value, true);
       write_common (pci, offset, value);
       return;
     }
   value = read_common (pci, offset);
+  if (dev->hooks)
+    vdev_hooks_access (dev, VDEV_BUS_PCI_COMMON, offset, len, value, false);
   memcpy (bytes, &value, len);
 }

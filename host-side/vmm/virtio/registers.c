@@ -143,3 +143,11 @@ registers_disable (struct registers *regs)
   vdev_queue_stop (regs->dev, q);
   regs->ready[q] = false;
 }
+
+uint32_t
+registers_status (struct registers *regs)
+{
+  uint32_t status = atomic_load (&regs->status);
+
+  return regs->dev->hooks ? vdev_hooks_status (regs->dev, status) : status;
+}

@@ -31,6 +31,8 @@ void registers_accept (struct registers *regs, uint32_t value);
 /* A write to the status: queues start with DRIVER_OK; 0 resets. */
 void registers_set_status (struct registers *regs, uint32_t value);
 void registers_reset (struct registers *regs);
+/* What a read of the status sees. */
+uint32_t registers_status (struct registers *regs);
 
 /* The selected queue's configuration while it may be written; else NULL. */
 struct virtq_config *registers_queue (struct registers *regs);

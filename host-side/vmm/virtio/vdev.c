@@ -70,7 +70,11 @@ vdev_kick_again (struct vdev *dev, unsigned q)
 void
 vdev_notify (struct vdev *dev, unsigned q)
 {
-  if (virtq_must_notify (&dev->queues[q].ring) && dev->transport)
+  bool must = virtq_must_notify (&dev->queues[q].ring);
+
+  if (dev->hooks)
+    must = vdev_hooks_notify (dev, q, must);
+  if (must && dev->transport)
     dev->transport->notify (dev->transport_data, q);
 }
 
@@ -133,6 +137,8 @@ vdev_start_workers (struct vdev *dev)
 int
 vdev_accept (struct vdev *dev, uint64_t features)
 {
+  if (dev->hooks)
+    vdev_hooks_accepted (dev, features);
   if (features & ~dev->features || !(features >> VIRTIO_F_VERSION_1 & 1))
     return -EINVAL;
   dev->accepted = features;
@@ -147,8 +153,11 @@ on_kick (void *data)
   struct vdev_queue *queue = data;
   eventfd_t count;
 
-  if (eventfd_read (queue->kick.fd, &count) == 0 || errno == EAGAIN)
-    queue->dev->ops->kick (queue->dev, queue->index);
+  if (eventfd_read (queue->kick.fd, &count) < 0 && errno != EAGAIN)
+    return;
+  if (queue->dev->hooks)
+    vdev_hooks_kicked (queue->dev, queue->index);
+  queue->dev->ops->kick (queue->dev, queue->index);
 }
 
 /* In the queue's worker: looks at once, for what came before we listened. */
@@ -171,6 +180,8 @@ vdev_queue_start (struct vdev *dev, unsigned q, const struct virtq_config *confi
   int ret;
 
   vdev_queue_stop (dev, q);
+  if (dev->hooks)
+    vdev_hooks_queue_start (dev, q, config, base, kick);
   if (config->size > queue->size_max)
     return -EINVAL;
   ret = virtq_start (&ring, dev->memory, config);
@@ -179,6 +190,7 @@ vdev_queue_start (struct vdev *dev, unsigned q, const struct virtq_config *confi
   if (ret < 0)
     return ret;
   queue->ring = ring;
+  queue->ring.hooked = dev->hooks ? queue : NULL;
   queue->kick = (struct watch){ kick, on_kick, queue };
   if (queue->worker)
     worker_call (queue->worker, start_watching, queue);
@@ -193,6 +205,8 @@ stop_watching (void *data)
   if (queue->worker && queue->kick.fd >= 0)
     worker_unwatch (queue->worker, &queue->kick);
   queue->kick.fd = -1;
+  if (queue->ring.ready && queue->ring.hooked)
+    vdev_hooks_queue_stop (queue->dev, queue->index);
   virtq_stop (&queue->ring);
   if (queue->dev->ops->stopped)
     queue->dev->ops->stopped (queue->dev, queue->index);
@@ -218,6 +232,8 @@ vdev_kick (struct vdev *dev, unsigned q)
   if (q >= dev->n_queues)
     return;
   queue = &dev->queues[q];
+  if (queue->worker == NULL && dev->hooks)
+    vdev_hooks_kicked (dev, q);
   if (queue->worker == NULL)
     dev->ops->kick (dev, q);
   else if (queue->kick.fd >= 0)
@@ -233,6 +249,8 @@ vdev_read_config (struct vdev *dev, unsigned offset, void *data, unsigned len)
     memcpy (data, dev->config + offset,
             len < dev->config_size - offset ? len : dev->config_size - offset);
   pthread_mutex_unlock (&dev->config_lock);
+  if (dev->hooks)
+    vdev_hooks_read_config (dev, offset, data, len);
 }
 
 void
@@ -249,6 +267,8 @@ forget (void *data)
   struct vdev *dev = data;
 
   dev->accepted = 0;
+  if (dev->hooks)
+    vdev_hooks_reset (dev);
   if (dev->ops->reset)
     dev->ops->reset (dev);
 }

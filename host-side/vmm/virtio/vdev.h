@@ -72,6 +72,7 @@ struct vdev
   unsigned config_size;
   pthread_mutex_t config_lock; /* of its bytes, when they change while drivers read */
   _Atomic uint8_t config_generation;
+  struct vdev_hook *hooks; /* who watches; NULL: nobody */
   struct guest_memory *memory;
   const struct vdev_transport *transport;
   void *transport_data;

@@ -81,18 +81,34 @@ virtq_set_base (struct virtq *ring, uint32_t base)
 int
 virtq_pop (struct virtq *ring, struct virtq_chain *chain)
 {
+  int ret;
+
   if (ring->broken)
     return -EPROTO;
   if (!ring->ready)
     return 0;
+  if (ring->hooked)
+    vdev_hooks_look (ring->hooked);
   chain->slots = 0;
   chain->n_out = chain->n_in = 0;
   chain->out_len = chain->in_len = 0;
-  return ring->packed ? virtq_packed_pop (ring, chain) : virtq_split_pop (ring, chain);
+  ret = ring->packed ? virtq_packed_pop (ring, chain) : virtq_split_pop (ring, chain);
+  if (ret == 1 && ring->hooked)
+    vdev_hooks_took (ring->hooked, chain);
+  return ret;
 }
 
 void
 virtq_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written)
+{
+  if (ring->hooked && ring->ready && !ring->broken
+      && vdev_hooks_push (ring->hooked, chain, &written))
+    return;
+  virtq_push_unhooked (ring, chain, written);
+}
+
+void
+virtq_push_unhooked (struct virtq *ring, const struct virtq_chain *chain, uint32_t written)
 {
   if (ring->broken || !ring->ready)
     return;
@@ -102,10 +118,36 @@ virtq_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t writte
     virtq_split_push (ring, chain, written);
 }
 
+/* What hooks have not dealt with goes into @kept; how many. They see no data here. */
+static unsigned
+ask_hooks (struct virtq *ring, const struct virtq_used *used, unsigned n, struct virtq_used *kept)
+{
+  static _Thread_local struct virtq_chain chain;
+  unsigned left = 0;
+
+  for (unsigned i = 0; i < n; i++)
+    {
+      kept[left] = used[i];
+      chain.id = used[i].id;
+      chain.slots = used[i].slots;
+      left += !vdev_hooks_push (ring->hooked, &chain, &kept[left].written);
+    }
+  return left;
+}
+
 void
 virtq_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n)
 {
+  struct virtq_used kept[VIRTQ_SIZE_MAX];
+
   if (ring->broken || !ring->ready || n == 0)
+    return;
+  if (ring->hooked)
+    {
+      n = ask_hooks (ring, used, n < VIRTQ_SIZE_MAX ? n : VIRTQ_SIZE_MAX, kept);
+      used = kept;
+    }
+  if (n == 0)
     return;
   if (ring->packed)
     virtq_packed_push_many (ring, used, n);
@@ -116,6 +158,8 @@ virtq_push_many (struct virtq *ring, const struct virtq_used *used, unsigned n)
 void
 virtq_unpop (struct virtq *ring, const struct virtq_chain *chain)
 {
+  if (ring->hooked)
+    vdev_hooks_put_back (ring->hooked, chain);
   if (!ring->packed)
     {
       ring->next_avail--;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "hooks.h"
 #include "host-side/vmm/core/memory.h"
 
 #define VIRTQ_SIZE_MAX 1024
@@ -38,6 +39,7 @@ struct virtq
   uint16_t next_used;
   bool avail_wrap, used_wrap; /* packed */
   uint32_t unsignalled;       /* used since the driver was last told, or nearly */
+  struct vdev_queue *hooked;  /* whose hooks are called; NULL: there are none */
 };
 
 /* One request: what the device may read, then what it may write. */
@@ -64,6 +66,8 @@ int virtq_set_base (struct virtq *ring, uint32_t base);
 int virtq_pop (struct virtq *ring, struct virtq_chain *chain);
 /* Gives a request back with @written bytes in it. */
 void virtq_push (struct virtq *ring, const struct virtq_chain *chain, uint32_t written);
+/* As virtq_push, past the hooks: for them alone. */
+void virtq_push_unhooked (struct virtq *ring, const struct virtq_chain *chain, uint32_t written);
 /* One request given back: its chain's id and slots, and the bytes written into it. */
 struct virtq_used
 {
