@@ -5,6 +5,7 @@
 #include "dialect.h"
 #include "log.h"
 #include "stream-end.h"
+#include "watch-fd.h"
 #include "protocol/codec/object.h"
 #include "protocol/message/reply.h"
 #include "pvt-tables.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -261,7 +261,7 @@ watch_output (Output *output)
                   && stream->ops->has_room (PVT_CHANNEL_HIGH_WATER, stream->user_data);
 
   if (want && output->source == 0)
-    output->source = g_unix_fd_add (output->fd, G_IO_IN | G_IO_HUP, output_readable, output);
+    output->source = pvt_watch_fd (output->fd, G_IO_IN | G_IO_HUP, output_readable, output);
   else if (!want)
     g_clear_handle_id (&output->source, g_source_remove);
 }
@@ -446,7 +446,7 @@ pvt_stream_data (PvtStream *stream, const char *data, gsize len)
   if (stream->in_source == 0 && !feed (stream))
     close_input (stream);
   else if (stream->in_buf.len > 0 && stream->in_source == 0)
-    stream->in_source = g_unix_fd_add (stream->in, G_IO_OUT, input_writable, stream);
+    stream->in_source = pvt_watch_fd (stream->in, G_IO_OUT, input_writable, stream);
   else if (stream->in_buf.len == 0 && stream->in_end && stream->terminal < 0)
     complete_input (stream);
 }
