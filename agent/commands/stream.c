@@ -19,7 +19,7 @@ gboolean
 pvt_handle_hello (PvtCall *call G_GNUC_UNUSED, const PvtHelloArgs *args, PvtHello **result,
                   GError **error G_GNUC_UNUSED)
 {
-  static const char *const features[] = { "exec", "terminal", "files", "cancel", "telemetry", NULL };
+  static const char *const features[] = { "exec", "terminal", "files", "cancel", "deadline", "telemetry", NULL };
 
   *result = pvt_hello_new ();
   (*result)->protocol = PROTOCOL;

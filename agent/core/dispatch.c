@@ -182,6 +182,17 @@ run_inline (const PvtCommand *command, const char *channel, Args *args, PvtSlice
     pvt_object_clear (info->args, args);
 }
 
+/* On the plain channel a request is what qemu-ga takes, and nothing else. */
+static gboolean
+belongs_here (const PvtRequest *request, gboolean extended, GError **error)
+{
+  if (request->deadline_ms == 0 || extended)
+    return TRUE;
+  g_set_error_literal (error, PVT_AGENT_ERROR, PVT_AGENT_ERROR_GENERIC,
+                       "Unexpected member 'deadline-ms' in the request");
+  return FALSE;
+}
+
 PvtJob *
 pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtStream *stream,
                       PvtBuf *out, PvtJobDone done, gpointer user_data, char **id)
@@ -191,7 +202,8 @@ pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtSt
   PvtRequest request;
   Args args;
 
-  if (pvt_request_parse (message, len, &request, &error))
+  if (pvt_request_parse (message, len, &request, &error)
+      && belongs_here (&request, stream != NULL, &error))
     command = find_allowed (request.name, stream != NULL, &error);
   if (command && decode_args (command, &request, &args, &error))
     {
@@ -201,7 +213,7 @@ pvt_dispatch_message (const char *channel, const char *message, gsize len, PvtSt
         {
           *id = request.id.data ? g_strndup (request.id.data, request.id.len) : NULL;
           return pvt_worker_submit (command, channel, stream, type ? g_memdup2 (&args, type->size) : NULL,
-                                    done, user_data);
+                                    request.deadline_ms, done, user_data);
         }
       run_inline (command, channel, &args, request.id, out);
       return NULL;

@@ -23,7 +23,7 @@ struct _PvtJob
   /* main loop only */
   PvtJobDone done; /* NULL once answered or abandoned */
   gpointer user_data;
-  guint timer;
+  guint budget_ms, timer;
 };
 
 static GThreadPool *pool;
@@ -74,7 +74,7 @@ out_of_time (gpointer data)
   g_autoptr (GError) error
       = g_error_new (PVT_AGENT_ERROR, PVT_AGENT_ERROR_GENERIC,
                      "%s did not finish within %u ms and was given up",
-                     job->call.command->info->name, job->call.command->info->budget_ms);
+                     job->call.command->info->name, job->budget_ms);
 
   job->timer = 0;
   /* A handler that is past giving up answers in a moment. */
@@ -96,25 +96,27 @@ run (gpointer data, gpointer user_data G_GNUC_UNUSED)
 
 PvtJob *
 pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *stream,
-                   gpointer args, PvtJobDone done, gpointer user_data)
+                   gpointer args, guint deadline_ms, PvtJobDone done, gpointer user_data)
 {
   PvtJob *job = g_new0 (PvtJob, 1);
+  guint budget_ms = command->info->budget_ms;
 
   if (pool == NULL)
     pool = g_thread_pool_new (run, NULL, PVT_MAX_WORKERS, FALSE, NULL);
+  job->budget_ms = deadline_ms ? MIN (deadline_ms, budget_ms) : budget_ms;
   g_atomic_ref_count_init (&job->refs);
   job->channel = g_strdup (channel);
   job->call.command = command;
   job->call.stream = stream ? pvt_stream_ref (stream) : NULL;
   job->call.channel = job->channel;
-  job->call.deadline = g_get_monotonic_time () + (gint64) command->info->budget_ms * 1000;
+  job->call.deadline = g_get_monotonic_time () + (gint64) job->budget_ms * 1000;
   job->call.cancelled = &job->cancelled;
   job->args = args;
   job->call.args = args;
   job->call.started = g_get_monotonic_time ();
   job->done = done;
   job->user_data = user_data;
-  job->timer = g_timeout_add (command->info->budget_ms, out_of_time, job);
+  job->timer = g_timeout_add (job->budget_ms, out_of_time, job);
   g_thread_pool_push (pool, job, NULL);
   return job;
 }

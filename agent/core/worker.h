@@ -17,9 +17,11 @@ typedef void (*PvtJobDone) (const PvtCall *call, gconstpointer result, const GEr
 
 typedef struct _PvtJob PvtJob;
 
-/* @stream: for the handler to attach to, or NULL. Takes @args, a heap copy of the decoded arguments or NULL. */
+/* @stream: for the handler to attach to, or NULL. Takes @args, a heap copy of the
+ * decoded arguments or NULL. @deadline_ms: what the host gives it, when that is less
+ * than the command's budget; 0: nothing is said. */
 PvtJob *pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *stream,
-                           gpointer args, PvtJobDone done, gpointer user_data);
+                           gpointer args, guint deadline_ms, PvtJobDone done, gpointer user_data);
 
 /* Whoever submitted it is gone: @done is not called any more. */
 void pvt_job_abandon (PvtJob *job);

@@ -42,6 +42,7 @@ struct _PvtExtended
   gsize out_done;
   char *version;
   char *nonce;
+  gboolean knows_deadlines;
   guint32 window, last_id;
   GHashTable *streams; /* id -> Stream */
   /* the answer that is waited for */
@@ -228,14 +229,11 @@ await_answer (PvtExtended *extended, int timeout_ms, GError **error)
 
 static void
 send_request (PvtExtended *extended, PvtPacketType type, guint32 id, const PvtCommandInfo *info,
-              gconstpointer args)
+              gconstpointer args, guint deadline_ms)
 {
   PvtBuf text = { 0 };
 
-  pvt_request_write (&text, info->name, info->args, args);
-  /* The line's newline is the plain channel's. */
-  if (text.len && text.data[text.len - 1] == '\n')
-    text.len--;
+  pvt_request_write_extended (&text, info->name, info->args, args, deadline_ms);
   pvt_packet_append (&extended->out, type, 0, id, text.data, MIN (text.len, PVT_PACKET_MAX));
   pvt_buf_clear (&text);
   extended->awaited = type == PVT_PACKET_HELLO ? PVT_PACKET_HELLO : PVT_PACKET_REPLY;
@@ -297,7 +295,9 @@ pvt_extended_call (PvtExtended *extended, const PvtCommandInfo *info, gconstpoin
     }
   if (id)
     *id = number;
-  send_request (extended, PVT_PACKET_REQUEST, number, info, args);
+  /* The guest then gives up when we do. */
+  send_request (extended, PVT_PACKET_REQUEST, number, info, args,
+                extended->knows_deadlines ? (guint) MAX (timeout_ms, 0) : 0);
   if (await_answer (extended, timeout_ms, &failure) && decode_answer (extended, info, result, &failure))
     return TRUE;
   if (ops)
@@ -410,7 +410,7 @@ greet (PvtExtended *extended, gsize padding)
   memset (pvt_buf_reserve (&extended->out, padding), 0xff, padding);
   extended->out.len += padding;
   send_request (extended, PVT_PACKET_HELLO, ++extended->last_id,
-                &pvt_command_infos[PVT_COMMAND_PVT_HELLO], &args);
+                &pvt_command_infos[PVT_COMMAND_PVT_HELLO], &args, 0);
 }
 
 static gboolean
@@ -423,6 +423,8 @@ take_greeting (PvtExtended *extended, GError **error)
     return FALSE;
   extended->version = g_strdup (hello->version);
   extended->window = CLAMP (hello->window, 4096, PVT_STREAM_WINDOW * 4);
+  extended->knows_deadlines
+      = hello->features && g_strv_contains ((const char *const *) hello->features, "deadline");
   ok = g_strcmp0 (hello->nonce, extended->nonce) == 0;
   pvt_hello_free (hello);
   return ok || fail (error, PVT_CLIENT_ERROR_PROTOCOL, "the guest answers another greeting");

@@ -23,6 +23,9 @@
 /* Longest `id` of a request that is echoed. */
 #define PVT_REQUEST_ID_MAX 1024
 
+/* Latest deadline that a request may have: a day. */
+#define PVT_REQUEST_DEADLINE_MAX_MS 86400000u
+
 /*
  * Most array elements and members decoded from one message of an untrusted
  * peer: a three-byte element must not turn into hundreds of bytes of structs

@@ -59,6 +59,20 @@ take_arguments (PvtCursor *cursor, PvtRequest *request, GError **error)
   return TRUE;
 }
 
+static gboolean
+take_deadline (PvtCursor *cursor, PvtRequest *request, GError **error)
+{
+  PvtSlice text = pvt_cursor_skip (cursor);
+  guint64 ms = 0;
+
+  for (gsize i = 0; i < text.len && ms <= PVT_REQUEST_DEADLINE_MAX_MS; i++)
+    ms = g_ascii_isdigit (text.data[i]) ? ms * 10 + (guint64) (text.data[i] - '0') : G_MAXUINT32;
+  if (ms == 0 || ms > PVT_REQUEST_DEADLINE_MAX_MS)
+    return fail (error, "'deadline-ms' must be an integer from 1 to 86400000");
+  request->deadline_ms = (guint) ms;
+  return TRUE;
+}
+
 /* One member of the envelope. Errors do not stop the walk: the id may follow. */
 static void
 take_member (PvtCursor *cursor, PvtSlice key, PvtRequest *request, GError **error)
@@ -71,6 +85,8 @@ take_member (PvtCursor *cursor, PvtSlice key, PvtRequest *request, GError **erro
     take_arguments (cursor, request, first);
   else if (IS (key, "id") && request->id.data == NULL)
     take_id (cursor, request, first);
+  else if (IS (key, "deadline-ms") && request->deadline_ms == 0)
+    take_deadline (cursor, request, first);
   else
     {
       if (IS (key, "execute") && request->name[0] == '\0')
@@ -93,6 +109,7 @@ pvt_request_parse (const char *message, gsize len, PvtRequest *request, GError *
 
   request->name[0] = '\0';
   request->arguments = request->id = (PvtSlice){ NULL, 0 };
+  request->deadline_ms = 0;
   pvt_cursor_init (&cursor, message, len);
   pvt_cursor_enter (&cursor);
   while (pvt_cursor_member (&cursor, &key))
@@ -105,8 +122,8 @@ pvt_request_parse (const char *message, gsize len, PvtRequest *request, GError *
   return FALSE;
 }
 
-void
-pvt_request_write (PvtBuf *out, const char *name, const PvtType *args_type, gconstpointer args)
+static void
+write_open (PvtBuf *out, const char *name, const PvtType *args_type, gconstpointer args)
 {
   PVT_BUF_APPEND_LITERAL (out, "{\"execute\": ");
   pvt_encode_string (out, name);
@@ -115,5 +132,27 @@ pvt_request_write (PvtBuf *out, const char *name, const PvtType *args_type, gcon
       PVT_BUF_APPEND_LITERAL (out, ", \"arguments\": ");
       pvt_encode_object (out, args_type, args);
     }
+}
+
+void
+pvt_request_write (PvtBuf *out, const char *name, const PvtType *args_type, gconstpointer args)
+{
+  write_open (out, name, args_type, args);
   PVT_BUF_APPEND_LITERAL (out, "}\n");
+}
+
+void
+pvt_request_write_extended (PvtBuf *out, const char *name, const PvtType *args_type,
+                            gconstpointer args, guint deadline_ms)
+{
+  char text[48];
+
+  write_open (out, name, args_type, args);
+  if (deadline_ms)
+    {
+      g_snprintf (text, sizeof text, ", \"deadline-ms\": %u",
+                  MIN (deadline_ms, PVT_REQUEST_DEADLINE_MAX_MS));
+      pvt_buf_append_str (out, text);
+    }
+  pvt_buf_append_c (out, '}');
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The envelope of a request: {"execute": NAME, "arguments": {...}, "id": ...} */
+/* The envelope of a request: {"execute": NAME, "arguments": {...}, "id": ...}, and on
+ * the extended channel "deadline-ms": N. */
 #pragma once
 
 #include "protocol/codec/buf.h"
@@ -13,6 +14,7 @@ typedef struct
   /* Text inside the message, valid as long as it is. */
   PvtSlice arguments; /* data NULL: absent */
   PvtSlice id;        /* data NULL: absent; else the raw JSON value */
+  guint deadline_ms;  /* from its arrival; 0: absent */
 } PvtRequest;
 
 /*
@@ -28,3 +30,7 @@ gboolean pvt_request_parse (const char *message, gsize len, PvtRequest *request,
  */
 void pvt_request_write (PvtBuf *out, const char *name, const PvtType *args_type,
                         gconstpointer args);
+
+/* The same for the extended channel, without a newline; @deadline_ms 0: none. */
+void pvt_request_write_extended (PvtBuf *out, const char *name, const PvtType *args_type,
+                                 gconstpointer args, guint deadline_ms);

@@ -25,7 +25,7 @@ import cli
 import micro
 from vm import VM
 
-FILE_MIB = 8
+FILE_MIB = 24
 DISK = [("virtio-blk-pci,drive={drive},serial=bench", 64 << 20)]
 
 # How clients of today wait for guest-exec: they ask again and again.

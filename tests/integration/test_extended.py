@@ -337,6 +337,21 @@ def test_too_much_input_is_cut_off():
         line.send(CANCEL, 2)
 
 
+def test_a_request_ends_at_its_deadline():
+    with Extended() as agent, Packets(agent.extended) as line:
+        check("deadline" in line.hello()["features"], "feature")
+        slow = {"execute": "pvt-get-cpu-usage", "arguments": {"interval-ms": 8000}}
+        line.send(REQUEST, 5, dict(slow, **{"deadline-ms": 50}))
+        line.send(REQUEST, 6, dict(slow, **{"deadline-ms": 0}))
+        check("from 1 to" in line.reply(6)["error"]["desc"], "no deadline")
+        check("within 50 ms" in line.reply(5)["error"]["desc"], "deadline")
+        line.ask(7, "guest-ping")
+        equal(line.reply(7), {"return": {}}, "ping")
+        with agent.line() as plain:
+            reply = plain.ask_raw('{"execute": "guest-ping", "deadline-ms": 50}\n')
+            check("Unexpected member 'deadline-ms'" in reply["error"]["desc"], reply)
+
+
 def test_policy_and_record():
     with Extended("--profile", "monitor") as agent:
         check("disabled" in execute(agent, "true", code=127)[1].decode(), "profile")

@@ -41,6 +41,28 @@ requests (void **state G_GNUC_UNUSED)
 }
 
 static void
+deadlines (void **state G_GNUC_UNUSED)
+{
+  static const char *const bad[] = { "0", "86400001", "99999999999999999999", "-1", "1.5", "1e3",
+                                     "\"1\"", "null", "[1]" };
+  PvtRequest request;
+  const char *text = "{\"execute\": \"x\", \"deadline-ms\": 86400000}";
+
+  assert_true (pvt_request_parse (text, strlen (text), &request, NULL));
+  assert_int_equal (request.deadline_ms, 86400000);
+  expect_request ("{\"execute\": \"x\", \"deadline-ms\": 1, \"id\": 5}", NULL, "5");
+  expect_request ("{\"execute\": \"x\", \"deadline-ms\": 1, \"deadline-ms\": 2}",
+                  "Unexpected member 'deadline-ms' in the request", NULL);
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autofree char *line
+          = g_strdup_printf ("{\"execute\": \"x\", \"deadline-ms\": %s, \"id\": 1}", bad[i]);
+
+      expect_request (line, "'deadline-ms' must be an integer from 1 to 86400000", "1");
+    }
+}
+
+static void
 expect_line (const PvtBuf *buf, const char *wanted)
 {
   assert_int_equal (buf->len, strlen (wanted));
@@ -97,6 +119,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (requests),
+    cmocka_unit_test (deadlines),
     cmocka_unit_test (reply_lines),
     cmocka_unit_test (replies),
   };
