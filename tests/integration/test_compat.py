@@ -3,6 +3,7 @@
 """The rules of the compat channel, as libvirt's and Proxmox VE's clients rely on them."""
 
 import json
+import os
 import pathlib
 import re
 import socket
@@ -13,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import tap
 from agent import Agent
-from tap import check, equal
+from tap import check, equal, note
 from wire import LibvirtLike, ProxmoxLike
 
 QUERIES = ["guest-ping", "guest-info", "guest-get-time", "guest-get-host-name", "guest-get-osinfo",
@@ -217,6 +218,24 @@ def test_half_closed_client_gets_its_answer():
         check(b"return" in line.read_line(), "fsinfo")
         equal(line.read_line(), b'{"return": {}}', "ping")
 
+
+def test_a_days_polling_leaves_nothing_behind():
+    """A collector that connects, greets and asks for everything every ten seconds."""
+    rounds = 8640 if os.environ.get("PVT_LONG") else 200
+    polled = [name for name in QUERIES if name not in ("pvt-get-cpu-usage", "pvt-get-rates")]
+    with Agent() as agent:
+        for number in range(rounds + 20):
+            if number == 20:
+                before = agent.descriptors(), len(agent.children()), agent.memory()
+            with agent.line(LibvirtLike) as line:
+                line.sync()
+                for name in polled:
+                    check("return" in line.command(name), name)
+        after = agent.descriptors(), len(agent.children()), agent.memory()
+        note(f"{rounds} rounds of {len(polled)} queries: {before} -> {after}")
+        equal(after[1], 0, "children")
+        check(after[0] <= before[0] + 1, "descriptors")
+        check(agent.sanitized or after[2] < before[2] + 512, "memory")
 
 
 if __name__ == "__main__":
