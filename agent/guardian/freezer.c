@@ -205,7 +205,8 @@ run_freeze_hooks (PvtFreeze *freeze, GError **error)
   /* Past the guardian's, which may also be moved: a hook that holds a lock must
    * not let go before the filesystems are thawed. */
   guint hold_s = deadline_ms (freeze) ? deadline_ms (freeze) / 1000 + HOOK_GRACE_S : 0;
-  gboolean ok = pvt_hooks_freeze (&hooks, pvt_freezer.record.generation, hold_s, freeze->cancelled, pvt_freezer.record.hooks, pvt_freezer_save, error);
+  gboolean ok = pvt_hooks_freeze (&hooks, pvt_freezer.record.generation, hold_s,
+                                  freeze->cancelled, pvt_freezer.record.hooks, pvt_freezer_save, error);
 
   for (guint i = 0; i < pvt_freezer.record.hooks->len; i++)
     {

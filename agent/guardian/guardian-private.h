@@ -40,7 +40,8 @@ typedef struct
 typedef enum
 {
   PVT_GUARDIAN_TAKE,    /* of the slots from @first on */
-  PVT_GUARDIAN_BEGIN,   /* of the lock, and of rcu_expedited if any; arms the deadline, answered by a byte */
+  PVT_GUARDIAN_BEGIN,   /* of the lock, and of rcu_expedited if any; arms the deadline,
+                           answered by a byte */
   PVT_GUARDIAN_RENEW,   /* another deadline */
   PVT_GUARDIAN_GOODBYE, /* the freeze is over, answered by a byte when all is closed */
 } PvtGuardianKind;

@@ -4,10 +4,11 @@
  *
  * It is forked when the agent starts, while that is small, and sleeps: a freeze
  * waits for no fork, and one can be had when memory is short. Before the first
- * filesystem is frozen it is handed a descriptor of each. It thaws them when the deadline has passed (CLOCK_BOOTTIME, so that
- * neither a step of the clock nor a suspend prolongs a freeze), when the agent
- * has died, and on SIGTERM. Its memory is locked and it writes nothing, so that
- * it needs nothing of a filesystem that is frozen.
+ * filesystem is frozen it is handed a descriptor of each. It thaws them when the
+ * deadline has passed (CLOCK_BOOTTIME, so that neither a step of the clock nor a
+ * suspend prolongs a freeze), when the agent has died, and on SIGTERM. Its memory is
+ * locked and it writes nothing, so that it needs nothing of a filesystem that is
+ * frozen.
  *
  * Agent and guardian share a page of states, one a filesystem. Whoever takes a
  * state from FROZEN to THAWED thaws it. An ioctl that is under way when the

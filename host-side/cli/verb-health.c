@@ -217,7 +217,8 @@ print_states (const Health *health)
     {
       const PvtHealthWatch *watch = health->watches->pdata[i];
 
-      pvt_table_row (table, pvt_health_watch_address (watch), pvt_health_state_name (pvt_health_watch_state (watch)),
+      pvt_table_row (table, pvt_health_watch_address (watch),
+                     pvt_health_state_name (pvt_health_watch_state (watch)),
                      *pvt_health_watch_cause (watch) ? pvt_health_watch_cause (watch) : "-", NULL);
     }
   pvt_table_print (table);

@@ -35,8 +35,9 @@ typedef struct
 
 /* Copies what it needs of @config. Nothing is called back before the main context
  * runs. NULL with @error when the console cannot be opened. */
-PvtHealthWatch *pvt_health_watch_new (const PvtHealthWatchConfig *config, const PvtHealthWatchOps *ops, gpointer user_data,
-                         GError **error);
+PvtHealthWatch *pvt_health_watch_new (const PvtHealthWatchConfig *config,
+                                      const PvtHealthWatchOps *ops, gpointer user_data,
+                                      GError **error);
 
 /* Waits for its threads: as long as a question to the monitor or the agent may
  * take. Not from within a callback. */
