@@ -26,12 +26,12 @@ list_commands (void)
 }
 
 static gboolean
-run (const PvtConfig *config, GError **error)
+run (const PvtConfig *config, PvtGuardianTitle title, GError **error)
 {
   gboolean ok;
 
   if (!pvt_log_init (config->logfile, config->verbose, error)
-      || !pvt_daemon_start (config, error) || !pvt_freezer_prepare (config, error))
+      || !pvt_daemon_start (config, error) || !pvt_freezer_prepare (config, title, error))
     return FALSE;
   ok = pvt_server_run (config, error);
   pvt_daemon_stop (config);
@@ -42,6 +42,9 @@ int
 main (int argc, char **argv)
 {
   g_autoptr (GError) error = NULL;
+  /* One string behind the other, execve(2). */
+  PvtGuardianTitle title
+      = { argv[0], argc ? (gsize) (argv[argc - 1] + strlen (argv[argc - 1]) + 1 - argv[0]) : 0 };
   PvtConfig config;
   gboolean ok = TRUE;
   int code = EXIT_SUCCESS;
@@ -68,7 +71,7 @@ main (int argc, char **argv)
   else if (pvt_oneshot_wanted (&config))
     ok = pvt_log_init (NULL, FALSE, &error) && pvt_oneshot_run (&config, &code, &error);
   else
-    ok = run (&config, &error);
+    ok = run (&config, title, &error);
   pvt_config_clear (&config);
   if (ok)
     return code;

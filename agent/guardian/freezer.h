@@ -58,7 +58,7 @@ typedef struct
 } PvtFreezerState;
 
 /* Main thread, before there are others: the guardian, see there. */
-gboolean pvt_freezer_prepare (const PvtConfig *config, GError **error);
+gboolean pvt_freezer_prepare (const PvtConfig *config, PvtGuardianTitle title, GError **error);
 
 /* Main loop, once, at the start: also undoes what an agent that was killed
  * together with its guardian left frozen. @config must stay. */

@@ -308,14 +308,25 @@ become_aftermath (const Helper *helper, char *const *argv)
   _exit (1);
 }
 
+#define NAME "pvt-guardian"
+
+static void
+show_name (const PvtGuardianTitle *title)
+{
+  prctl (PR_SET_NAME, NAME);
+  if (title->len < sizeof NAME)
+    return;
+  memset (title->start, 0, title->len);
+  memcpy (title->start, NAME, sizeof NAME);
+}
+
 /* The log, descriptor 2, stays for what it becomes in the end. */
 static void
-part_with_the_agent (Helper *helper)
+part_with_the_agent (const Helper *helper)
 {
   int null = open ("/dev/null", O_RDWR | O_CLOEXEC);
   int keep[] = { 0, 1, 2, helper->socket, helper->timer, helper->signals };
 
-  prctl (PR_SET_NAME, "pvt-guardian");
   setsid ();
   dup2 (null, 0);
   dup2 (null, 1);
@@ -323,7 +334,8 @@ part_with_the_agent (Helper *helper)
 }
 
 void
-pvt_guardian_live (PvtGuardianPage *page, int socket, char *const *argv)
+pvt_guardian_live (PvtGuardianPage *page, int socket, char *const *argv,
+                   const PvtGuardianTitle *title)
 {
   Helper helper = { .page = page,
                     .socket = socket,
@@ -336,6 +348,7 @@ pvt_guardian_live (PvtGuardianPage *page, int socket, char *const *argv)
   if (helper.timer < 0 || helper.signals < 0)
     _exit (1);
   part_with_the_agent (&helper);
+  show_name (title);
   mlockall (MCL_CURRENT | MCL_ONFAULT);
   end = await_end (&helper);
   if (helper.lock_fd < 0)

@@ -53,8 +53,9 @@ typedef struct
 } PvtGuardianOrder;
 
 /* The helper's whole life; system calls only, it may be the fork of a process
- * with threads. @argv: see pvt_guardian_prepare(). */
-G_NORETURN void pvt_guardian_live (PvtGuardianPage *page, int socket, char *const *argv);
+ * with threads. @argv, @title: see pvt_guardian_prepare(). */
+G_NORETURN void pvt_guardian_live (PvtGuardianPage *page, int socket, char *const *argv,
+                                   const PvtGuardianTitle *title);
 
 /* See pvt_guardian_hurry(); @fd may be -1. */
 void pvt_guardian_set_hurry (PvtGuardianPage *page, int fd, gboolean on);

@@ -28,6 +28,7 @@ struct _PvtGuardian
 /* There is one at most: a guest is in one freeze at most. */
 static PvtGuardian the_guardian = { .socket = -1 };
 static char **aftermath_argv;
+static PvtGuardianTitle title;
 
 gint64
 pvt_boottime (void)
@@ -74,7 +75,7 @@ spawn (PvtGuardian *guardian, GError **error)
     return fail (error, "socket");
   guardian->pid = fork ();
   if (guardian->pid == 0)
-    pvt_guardian_live (guardian->page, sockets[1], aftermath_argv);
+    pvt_guardian_live (guardian->page, sockets[1], aftermath_argv, &title);
   close (sockets[1]);
   if (guardian->pid < 0)
     {
@@ -102,8 +103,9 @@ bury (PvtGuardian *guardian)
 }
 
 gboolean
-pvt_guardian_prepare (char *const *argv, GError **error)
+pvt_guardian_prepare (char *const *argv, PvtGuardianTitle its_title, GError **error)
 {
+  title = its_title;
   g_strfreev (aftermath_argv);
   aftermath_argv = g_strdupv ((char **) argv);
   return the_guardian.pid || spawn (&the_guardian, error);

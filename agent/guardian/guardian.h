@@ -37,12 +37,20 @@ typedef enum
 /* Now, on the clock of deadlines: ns. */
 gint64 pvt_boottime (void);
 
+/* The memory of the agent's command line, as main() got it. */
+typedef struct
+{
+  char *start;
+  gsize len;
+} PvtGuardianTitle;
+
 /*
  * Main thread, once, before there are others: forks the helper. @argv: what it
  * runs, of the agent's own program, once it has thawed for a dead agent; the lock
- * of pvt_guardian_start() stays open until that has ended.
+ * of pvt_guardian_start() stays open until that has ended. @title: there it writes
+ * its own name, so that whoever looks for the agent's process finds one.
  */
-gboolean pvt_guardian_prepare (char *const *argv, GError **error);
+gboolean pvt_guardian_prepare (char *const *argv, PvtGuardianTitle title, GError **error);
 
 /* At the agent's end, after pvt_guardian_release(). */
 void pvt_guardian_dismiss (void);

@@ -81,12 +81,12 @@ recover_again (gpointer data G_GNUC_UNUSED)
 }
 
 gboolean
-pvt_freezer_prepare (const PvtConfig *config, GError **error)
+pvt_freezer_prepare (const PvtConfig *config, PvtGuardianTitle title, GError **error)
 {
   char *const argv[] = { (char *) "pvtools-agent", (char *) "--after-freeze", (char *) "-t",
                          config->statedir, NULL };
 
-  return pvt_guardian_prepare (argv, error);
+  return pvt_guardian_prepare (argv, title, error);
 }
 
 void
