@@ -167,6 +167,7 @@ def test_an_agent_that_does_not_report_is_rolled_back():
     check("did not report" in text and "0.2 is back" in text, text)
     note(text.strip())
     equal(version(), "0.2 install ok installed", "the version before")
+    guest.run("test -s /lib/systemd/system/pvtools-agent.service && test -s /lib/udev/rules.d/60-pvtools-agent.rules")
     equal(guest.agent()[0], "pvtools-agent", "who answers")
     guest.run("n=0; until systemctl --quiet is-active pvtools-agent; do n=$((n+1)); [ $n -lt 60 ]; sleep 1; done")
 
