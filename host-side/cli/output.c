@@ -170,6 +170,24 @@ pvt_print_json (JsonNode *node)
   putchar ('\n');
 }
 
+void
+pvt_json_add_text (JsonBuilder *builder, const char *name, const char *value)
+{
+  if (value == NULL)
+    return;
+  json_builder_set_member_name (builder, name);
+  json_builder_add_string_value (builder, value);
+}
+
+void
+pvt_json_add_double (JsonBuilder *builder, const char *name, gboolean has, double value)
+{
+  if (!has)
+    return;
+  json_builder_set_member_name (builder, name);
+  json_builder_add_double_value (builder, value);
+}
+
 static gboolean
 is_unavailable (const GError *error)
 {

@@ -35,6 +35,11 @@ void pvt_print_escaped (const char *text);
 /* JSON with a newline behind it. */
 void pvt_print_json (JsonNode *node);
 
+/* A member of the object that is being built; of a text that is NULL, and of a number
+ * when not @has, there is none. */
+void pvt_json_add_text (JsonBuilder *builder, const char *name, const char *value);
+void pvt_json_add_double (JsonBuilder *builder, const char *name, gboolean has, double value);
+
 /* One part of a verb's JSON: what a command returns, under a key. */
 typedef struct
 {

@@ -50,8 +50,7 @@ add (JsonBuilder *builder, const char *name, const char *value)
 {
   g_autofree char *safe = pvt_safe_text (value);
 
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, safe);
+  pvt_json_add_text (builder, name, safe);
 }
 
 static void

@@ -146,13 +146,6 @@ print_object (JsonBuilder *builder)
   fflush (stdout);
 }
 
-static void
-add (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
 static char *
 now_text (void)
 {
@@ -175,11 +168,11 @@ print_change (const Health *health, PvtHealthWatch *watch, const PvtHealthChange
       return;
     }
   json_builder_begin_object (builder);
-  add (builder, "time", when);
-  add (builder, "guest", guest);
-  add (builder, "state", to);
-  add (builder, "before", from);
-  add (builder, "cause", change->cause);
+  pvt_json_add_text (builder, "time", when);
+  pvt_json_add_text (builder, "guest", guest);
+  pvt_json_add_text (builder, "state", to);
+  pvt_json_add_text (builder, "before", from);
+  pvt_json_add_text (builder, "cause", change->cause);
   json_builder_end_object (builder);
   print_object (builder);
 }
@@ -198,9 +191,9 @@ print_action (const Health *health, PvtHealthWatch *watch, const PvtAction *acti
       return;
     }
   json_builder_begin_object (builder);
-  add (builder, "time", when);
-  add (builder, "guest", guest);
-  add (builder, "action", pvt_action_name (action->kind));
+  pvt_json_add_text (builder, "time", when);
+  pvt_json_add_text (builder, "guest", guest);
+  pvt_json_add_text (builder, "action", pvt_action_name (action->kind));
   json_builder_set_member_name (builder, "done");
   json_builder_add_boolean_value (builder, !refused);
   json_builder_end_object (builder);
@@ -236,9 +229,9 @@ print_states_json (const Health *health)
       const PvtHealthWatch *watch = health->watches->pdata[i];
 
       json_builder_begin_object (builder);
-      add (builder, "guest", pvt_health_watch_address (watch));
-      add (builder, "state", pvt_health_state_name (pvt_health_watch_state (watch)));
-      add (builder, "cause", pvt_health_watch_cause (watch));
+      pvt_json_add_text (builder, "guest", pvt_health_watch_address (watch));
+      pvt_json_add_text (builder, "state", pvt_health_state_name (pvt_health_watch_state (watch)));
+      pvt_json_add_text (builder, "cause", pvt_health_watch_cause (watch));
       json_builder_end_object (builder);
     }
   json_builder_end_array (builder);

@@ -191,24 +191,6 @@ print_rows (PvtCli *cli, GPtrArray *rows)
 }
 
 static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  if (value == NULL)
-    return;
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
-add_share (JsonBuilder *builder, const char *name, gboolean has, double value)
-{
-  if (!has)
-    return;
-  json_builder_set_member_name (builder, name);
-  json_builder_add_double_value (builder, value);
-}
-
-static void
 print_json (GPtrArray *rows)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -220,18 +202,18 @@ print_json (GPtrArray *rows)
       const Row *row = rows->pdata[i];
 
       json_builder_begin_object (builder);
-      add_text (builder, "name", row->found->name);
-      add_text (builder, "guest", row->found->address);
-      add_text (builder, "uuid", row->found->uuid);
-      add_text (builder, "state", row->state ? row->state : "up");
-      add_text (builder, "address", row->address);
-      add_share (builder, "cpu", row->has_cpu, row->cpu);
-      add_share (builder, "memory", row->has_memory, row->memory);
-      add_share (builder, "disk", row->has_disk, row->disk);
-      add_text (builder, "fullest", row->fullest);
-      add_share (builder, "uptime-seconds", row->has_uptime, (double) row->uptime_s);
-      add_text (builder, "system", row->system);
-      add_text (builder, "agent", row->agent);
+      pvt_json_add_text (builder, "name", row->found->name);
+      pvt_json_add_text (builder, "guest", row->found->address);
+      pvt_json_add_text (builder, "uuid", row->found->uuid);
+      pvt_json_add_text (builder, "state", row->state ? row->state : "up");
+      pvt_json_add_text (builder, "address", row->address);
+      pvt_json_add_double (builder, "cpu", row->has_cpu, row->cpu);
+      pvt_json_add_double (builder, "memory", row->has_memory, row->memory);
+      pvt_json_add_double (builder, "disk", row->has_disk, row->disk);
+      pvt_json_add_text (builder, "fullest", row->fullest);
+      pvt_json_add_double (builder, "uptime-seconds", row->has_uptime, (double) row->uptime_s);
+      pvt_json_add_text (builder, "system", row->system);
+      pvt_json_add_text (builder, "agent", row->agent);
       json_builder_end_object (builder);
     }
   json_builder_end_array (builder);

@@ -126,13 +126,6 @@ const PvtVerb pvt_verb_time = { "time", "", "how far its clock is off", FALSE, r
 const PvtVerb pvt_verb_time_get = { "time get", "", "the same", FALSE, run_get };
 
 static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
 add_number (JsonBuilder *builder, const char *name, gint64 value)
 {
   json_builder_set_member_name (builder, name);
@@ -153,9 +146,9 @@ print_sync_json (const PvtClockSync *sync, gint64 uncertainty)
   g_autoptr (JsonNode) node = NULL;
 
   json_builder_begin_object (builder);
-  add_text (builder, "method", method_text (sync->method));
-  add_text (builder, "why", sync->why);
-  add_text (builder, "service", service_text (sync->service));
+  pvt_json_add_text (builder, "method", method_text (sync->method));
+  pvt_json_add_text (builder, "why", sync->why);
+  pvt_json_add_text (builder, "service", service_text (sync->service));
   add_flag (builder, "tracking", sync->tracking);
   add_number (builder, "offset-before-ns", sync->offset_before_ns);
   add_number (builder, "offset-after-ns", sync->offset_after_ns);

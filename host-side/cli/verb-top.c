@@ -143,44 +143,26 @@ print_table (Top *top, guint most)
 }
 
 static void
-add_number (JsonBuilder *builder, const char *name, gboolean has, double value)
-{
-  if (!has)
-    return;
-  json_builder_set_member_name (builder, name);
-  json_builder_add_double_value (builder, value);
-}
-
-static void
-add_text (JsonBuilder *builder, const char *name, const char *value)
-{
-  if (value == NULL)
-    return;
-  json_builder_set_member_name (builder, name);
-  json_builder_add_string_value (builder, value);
-}
-
-static void
 add_guest_json (JsonBuilder *builder, const PvtTopGuest *guest)
 {
   const PvtTopFigures *f = &guest->state.figures;
 
   json_builder_begin_object (builder);
-  add_text (builder, "name", guest->name);
-  add_text (builder, "guest", guest->address);
-  add_text (builder, "source", guest->source);
-  add_text (builder, "error", guest->trouble);
+  pvt_json_add_text (builder, "name", guest->name);
+  pvt_json_add_text (builder, "guest", guest->address);
+  pvt_json_add_text (builder, "source", guest->source);
+  pvt_json_add_text (builder, "error", guest->trouble);
   json_builder_set_member_name (builder, "frozen");
   json_builder_add_boolean_value (builder, f->frozen);
-  add_number (builder, "cpu", f->has_cpu, f->cpu);
-  add_number (builder, "memory", f->has_memory, f->memory);
-  add_number (builder, "load", f->has_load, f->load);
-  add_number (builder, "read-bytes-per-second", f->has_io, f->read_rate);
-  add_number (builder, "written-bytes-per-second", f->has_io, f->write_rate);
-  add_number (builder, "received-bytes-per-second", f->has_net, f->rx_rate);
-  add_number (builder, "sent-bytes-per-second", f->has_net, f->tx_rate);
-  add_number (builder, "disk", f->has_disk, f->disk);
-  add_text (builder, "fullest", f->fullest);
+  pvt_json_add_double (builder, "cpu", f->has_cpu, f->cpu);
+  pvt_json_add_double (builder, "memory", f->has_memory, f->memory);
+  pvt_json_add_double (builder, "load", f->has_load, f->load);
+  pvt_json_add_double (builder, "read-bytes-per-second", f->has_io, f->read_rate);
+  pvt_json_add_double (builder, "written-bytes-per-second", f->has_io, f->write_rate);
+  pvt_json_add_double (builder, "received-bytes-per-second", f->has_net, f->rx_rate);
+  pvt_json_add_double (builder, "sent-bytes-per-second", f->has_net, f->tx_rate);
+  pvt_json_add_double (builder, "disk", f->has_disk, f->disk);
+  pvt_json_add_text (builder, "fullest", f->fullest);
   json_builder_end_object (builder);
 }
 

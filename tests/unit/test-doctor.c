@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The checks on a fake root: a guest as it should be, then one fault at a time. */
 #include "tap-main.h"
+#include "fake-root.h"
 
 #include "agent/doctor/doctor.h"
 #include "agent/platform/interrupts.h"
@@ -19,35 +20,6 @@
 /* CSUM 0, GUEST_CSUM 1, GUEST_TSO4 7, HOST_TSO4 11, MRG_RXBUF 15, STATUS 16, MQ 22. */
 #define NET_FEATURES "1100000100010001100000100000110010000000000000000000000000000000"
 
-static char *directory;
-static PvtRoot *root;
-
-static char *
-full_path (const char *path)
-{
-  char *full = g_build_filename (directory, path, NULL);
-  g_autofree char *dir = g_path_get_dirname (full);
-
-  assert_int_equal (g_mkdir_with_parents (dir, 0755), 0);
-  return full;
-}
-
-static void
-put (const char *path, const char *text)
-{
-  g_autofree char *full = full_path (path);
-
-  assert_true (g_file_set_contents (full, text, -1, NULL));
-}
-
-static void
-put_link (const char *path, const char *target)
-{
-  g_autofree char *full = full_path (path);
-
-  assert_int_equal (symlink (target, full), 0);
-}
-
 static void
 put_program (const char *path, const char *text)
 {
@@ -63,22 +35,6 @@ remove_path (const char *path)
   g_autofree char *full = full_path (path);
 
   assert_int_equal (g_remove (full), 0);
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir
-      = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir)))
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_tree (child);
-    }
-  g_remove (path);
 }
 
 static void
@@ -148,20 +104,11 @@ make_system (void)
 static int
 make_root (void **state G_GNUC_UNUSED)
 {
-  directory = g_dir_make_tmp ("pvt-doctor-XXXXXX", NULL);
-  root = pvt_root_open (directory, NULL);
+  if (open_root () < 0)
+    return -1;
   make_devices ();
   make_attributes ();
   make_system ();
-  return 0;
-}
-
-static int
-remove_root (void **state G_GNUC_UNUSED)
-{
-  pvt_root_free (root);
-  remove_tree (directory);
-  g_free (directory);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The readers on a fake root, with text as real systems have it. */
 #include "tap-main.h"
+#include "fake-root.h"
 
 #include "agent/platform/blockdev.h"
 #include "agent/platform/bounds.h"
@@ -18,64 +19,13 @@
 #include "agent/platform/stat.h"
 #include "agent/platform/users.h"
 
-#include <glib/gstdio.h>
 #include <unistd.h>
 #include <utmp.h>
-
-static char *directory;
-static PvtRoot *root;
 
 static int
 make_root (void **state G_GNUC_UNUSED)
 {
-  directory = g_dir_make_tmp ("pvt-root-XXXXXX", NULL);
-  root = pvt_root_open (directory, NULL);
-  return root ? 0 : -1;
-}
-
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir
-      = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir)))
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_tree (child);
-    }
-  g_remove (path);
-}
-
-static int
-remove_root (void **state G_GNUC_UNUSED)
-{
-  pvt_root_free (root);
-  remove_tree (directory);
-  g_free (directory);
-  return 0;
-}
-
-static void
-put (const char *path, const char *text)
-{
-  g_autofree char *full = g_build_filename (directory, path, NULL);
-  g_autofree char *dir = g_path_get_dirname (full);
-
-  assert_int_equal (g_mkdir_with_parents (dir, 0755), 0);
-  assert_true (g_file_set_contents (full, text, -1, NULL));
-}
-
-static void
-put_link (const char *path, const char *target)
-{
-  g_autofree char *full = g_build_filename (directory, path, NULL);
-  g_autofree char *dir = g_path_get_dirname (full);
-
-  assert_int_equal (g_mkdir_with_parents (dir, 0755), 0);
-  assert_int_equal (symlink (target, full), 0);
+  return open_root ();
 }
 
 static void

@@ -2,41 +2,14 @@
 /* Sealing a fake root: what goes, what stays, and what nobody may be tricked into;
  * and how a copy is told from its original. */
 #include "tap-main.h"
+#include "fake-root.h"
 
 #include "agent/platform/identity.h"
 #include "agent/platform/seal.h"
 
 #include <fcntl.h>
-#include <glib/gstdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char *directory;
-static PvtRoot *root;
-
-static char *
-full_path (const char *path)
-{
-  return g_build_filename (directory, path, NULL);
-}
-
-static void
-put (const char *path, const char *text)
-{
-  g_autofree char *full = full_path (path);
-  g_autofree char *dir = g_path_get_dirname (full);
-
-  assert_int_equal (g_mkdir_with_parents (dir, 0755), 0);
-  assert_true (g_file_set_contents (full, text, -1, NULL));
-}
-
-static void
-put_link (const char *path, const char *target)
-{
-  g_autofree char *full = full_path (path);
-
-  assert_int_equal (symlink (target, full), 0);
-}
 
 /* Its size, -1 when it is not there; a link is one. */
 static gint64
@@ -48,27 +21,11 @@ size_of (const char *path)
   return lstat (full, &st) < 0 ? -1 : (gint64) st.st_size;
 }
 
-static void
-remove_tree (const char *path)
-{
-  g_autoptr (GDir) dir
-      = g_file_test (path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open (path, 0, NULL);
-  const char *name;
-
-  while (dir && (name = g_dir_read_name (dir)))
-    {
-      g_autofree char *child = g_build_filename (path, name, NULL);
-
-      remove_tree (child);
-    }
-  g_remove (path);
-}
-
 static int
 make_root (void **state G_GNUC_UNUSED)
 {
-  directory = g_dir_make_tmp ("pvt-seal-XXXXXX", NULL);
-  root = pvt_root_open (directory, NULL);
+  if (open_root () < 0)
+    return -1;
   put ("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
   put ("etc/ssh/ssh_host_rsa_key", "secret");
   put ("etc/ssh/ssh_host_rsa_key.pub", "public");
@@ -84,15 +41,6 @@ make_root (void **state G_GNUC_UNUSED)
   put ("var/log/app/app.log.gz", "12");
   put ("var/log/app/app.log", "12");
   put ("var/log/journal/0123/system.journal", "binary");
-  return 0;
-}
-
-static int
-remove_root (void **state G_GNUC_UNUSED)
-{
-  pvt_root_free (root);
-  remove_tree (directory);
-  g_free (directory);
   return 0;
 }
 
