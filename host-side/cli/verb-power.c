@@ -13,6 +13,7 @@ typedef struct
 {
   const char *name;
   const char *saying; /* "... is %s" */
+  const char *ended;
   PvtPowerEnd end;
   gboolean (*order) (PvtClient *client, GError **error);
 } Order;
@@ -39,36 +40,59 @@ order_suspend (PvtClient *client, GError **error)
   return pvt_client_guest_suspend_ram (client, -1, NULL, error);
 }
 
-static const Order shutdown_order = { "shutdown", "shutting down", PVT_POWER_OFF, order_shutdown };
-static const Order reboot_order = { "reboot", "rebooting", PVT_POWER_REBOOTED, order_reboot };
-static const Order suspend_order = { "suspend", "going to sleep", PVT_POWER_ASLEEP, order_suspend };
+static gboolean
+order_hibernate (PvtClient *client, GError **error)
+{
+  return pvt_client_guest_suspend_disk (client, -1, NULL, error);
+}
+
+static gboolean
+order_hybrid_sleep (PvtClient *client, GError **error)
+{
+  return pvt_client_guest_suspend_hybrid (client, -1, NULL, error);
+}
+
+static const Order shutdown_order
+    = { "shutdown", "shutting down", "is off", PVT_POWER_OFF, order_shutdown };
+static const Order reboot_order
+    = { "reboot", "rebooting", "is back", PVT_POWER_REBOOTED, order_reboot };
+static const Order suspend_order
+    = { "suspend", "going to sleep", "is asleep", PVT_POWER_ASLEEP, order_suspend };
+/* Its memory is on its disk, and the machine is off. */
+static const Order hibernate_order
+    = { "suspend", "going to sleep", "is hibernated", PVT_POWER_OFF, order_hibernate };
+static const Order hybrid_order
+    = { "suspend", "going to sleep", "is asleep", PVT_POWER_ASLEEP, order_hybrid_sleep };
 
 typedef struct
 {
   gboolean wait;
   gboolean acpi; /* when the agent does not answer */
+  gboolean disk, hybrid;
 } Options;
 
-static gboolean
-parse (const Order *what, PvtCli *cli, Options *options, int argc, char **argv, GError **error)
+/* Only suspend has kinds. */
+static const Order *
+choose_kind (const Order *what, const Options *options, GError **error)
 {
-  g_autofree char *fallback = NULL;
-  const GOptionEntry entries[] = {
-    { "wait", 0, 0, G_OPTION_ARG_NONE, &options->wait, NULL, NULL },
-    { "fallback", 0, 0, G_OPTION_ARG_STRING, &fallback, NULL, NULL },
-    { NULL, 0, 0, 0, NULL, NULL, NULL },
-  };
-  g_auto (GStrv) words = pvt_cli_words (entries, argc, argv, error);
+  if (!options->disk && !options->hybrid)
+    return what;
+  if (what == &suspend_order && !(options->disk && options->hybrid))
+    return options->disk ? &hibernate_order : &hybrid_order;
+  g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+               what == &suspend_order ? "%s takes one of --disk and --hybrid, not both"
+                                      : "%s takes neither --disk nor --hybrid",
+               what->name);
+  return NULL;
+}
 
-  if (words == NULL || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
-    return FALSE;
-  if (fallback == NULL)
-    return TRUE;
-  options->acpi = TRUE;
+static gboolean
+check_fallback (const Order *what, const PvtCli *cli, const char *fallback, GError **error)
+{
   if (strcmp (fallback, "acpi") != 0)
     g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "unknown fallback '%s': acpi was expected",
                  fallback);
-  else if (what->end != PVT_POWER_OFF)
+  else if (what != &shutdown_order)
     g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
                  "ACPI has a power button and no other: %s has no fallback", what->name);
   else if (!g_str_has_prefix (cli->address, "qemu:"))
@@ -77,6 +101,28 @@ parse (const Order *what, PvtCli *cli, Options *options, int argc, char **argv, 
   else
     return TRUE;
   return FALSE;
+}
+
+/* The order that is meant. */
+static const Order *
+parse (const Order *what, PvtCli *cli, Options *options, int argc, char **argv, GError **error)
+{
+  g_autofree char *fallback = NULL;
+  const GOptionEntry entries[] = {
+    { "wait", 0, 0, G_OPTION_ARG_NONE, &options->wait, NULL, NULL },
+    { "fallback", 0, 0, G_OPTION_ARG_STRING, &fallback, NULL, NULL },
+    { "disk", 0, 0, G_OPTION_ARG_NONE, &options->disk, NULL, NULL },
+    { "hybrid", 0, 0, G_OPTION_ARG_NONE, &options->hybrid, NULL, NULL },
+    { NULL, 0, 0, 0, NULL, NULL, NULL },
+  };
+  g_auto (GStrv) words = pvt_cli_words (entries, argc, argv, error);
+
+  if (words == NULL || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
+    return NULL;
+  options->acpi = fallback != NULL;
+  if (fallback && !check_fallback (what, cli, fallback, error))
+    return NULL;
+  return choose_kind (what, options, error);
 }
 
 /* Nobody is there, or who is there does not answer: nothing was done. */
@@ -92,13 +138,11 @@ is_silent (const GError *error)
 static void
 say (const PvtCli *cli, const Order *what, const Options *options, gboolean by_acpi)
 {
-  static const char *const ends[] = { "is off", "is back", "is asleep" };
-
   if (cli->json)
     printf ("{\"accepted\": true, \"by\": \"%s\", \"ended\": %s}\n", by_acpi ? "acpi" : "agent",
             options->wait ? "true" : "false");
   else if (options->wait)
-    printf ("%s %s\n", cli->address, ends[what->end]);
+    printf ("%s %s\n", cli->address, what->ended);
   else
     printf ("%s is %s\n", cli->address, what->saying);
 }
@@ -136,12 +180,13 @@ give_order (PvtCli *cli, const Order *what, const Options *options, PvtPowerWait
 static gboolean
 run (PvtCli *cli, const Order *what, int argc, char **argv, GError **error)
 {
-  Options options = { FALSE, FALSE };
+  Options options = { FALSE, FALSE, FALSE, FALSE };
   PvtPowerWait wait = { .address = cli->address };
   gboolean by_acpi = FALSE, ok;
   int wait_ms = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? WAIT_MS : cli->timeout_ms;
 
-  if (!parse (what, cli, &options, argc, argv, error))
+  what = parse (what, cli, &options, argc, argv, error);
+  if (what == NULL)
     return FALSE;
   cli->timeout_ms = MIN (cli->timeout_ms, PVT_CLIENT_DEFAULT_TIMEOUT_MS);
   ok = give_order (cli, what, &options, &wait, &by_acpi, error)
@@ -173,4 +218,5 @@ run_suspend (PvtCli *cli, int argc, char **argv, GError **error)
 const PvtVerb pvt_verb_shutdown = { "shutdown", "[--wait] [--fallback acpi]",
                                     "shut the guest down in order", TRUE, run_shutdown };
 const PvtVerb pvt_verb_reboot = { "reboot", "[--wait]", "reboot the guest in order", TRUE, run_reboot };
-const PvtVerb pvt_verb_suspend = { "suspend", "[--wait]", "suspend it to its RAM", TRUE, run_suspend };
+const PvtVerb pvt_verb_suspend = { "suspend", "[--disk|--hybrid] [--wait]",
+                                   "suspend it to its RAM, its disk or both", TRUE, run_suspend };

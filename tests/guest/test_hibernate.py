@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A Debian guest saves its memory to its swap, is off, and goes on in another QEMU."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+
+import debian
+import tap
+from agent import find_agent
+from shell import sh
+from tap import check, equal
+from test_debian import pvtools
+from vm import VM
+
+SWAP = 768 << 20
+
+
+class Guest(VM):
+    """Its disks outlive it: another may go on with them."""
+
+    def __init__(self, disks):
+        kernel, initrd, base = debian.image(find_agent())
+        root, swap = disks / "root.qcow2", disks / "swap.raw"
+        if not root.exists():
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, root],
+                           check=True)
+            with swap.open("wb") as file:
+                file.truncate(SWAP)
+        super().__init__(kernel, initrd, memory=512, append="root=/dev/vda rw resume=/dev/vdb")
+        self.second = self.directory / "second.sock"
+        self.arguments += [
+            "-qmp", f"unix:{self.second},server=on,wait=off", "-global", "ICH9-LPC.disable_s3=0",
+            "-global", "ICH9-LPC.disable_s4=0",
+            "-drive", f"file={root},if=none,id=root,format=qcow2", "-device", "virtio-blk-pci,drive=root",
+            "-drive", f"file={swap},if=none,id=swap,format=raw", "-device", "virtio-blk-pci,drive=swap"]
+
+    @property
+    def address(self):
+        return f"qemu:{self.second}"
+
+    def marks(self):
+        """What another boot would not have."""
+        with self.line(timeout=120) as line:
+            line.sync()
+            return line.ask("pvt-get-uptime")["boot-id"], sh(line, "cat /run/mark").strip()
+
+    def clock_is_right(self):
+        deadline = time.monotonic() + 60
+        while True:
+            with self.line() as line:
+                line.sync()
+                off = line.ask("guest-get-time") / 1e9 - time.time()
+            if abs(off) < 2:
+                return
+            check(time.monotonic() < deadline, f"the guest's clock is {off:.1f} s off")
+            time.sleep(1)
+
+
+def prepare(vm):
+    vm.wait_agent(300)
+    with vm.line(timeout=120) as line:
+        sh(line, "mkswap /dev/vdb && swapon /dev/vdb && echo before the night > /run/mark\n"
+                 "systemctl is-active systemd-logind || systemctl start systemd-logind")
+
+
+def test_hibernation():
+    disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
+    try:
+        with Guest(disks) as vm:
+            prepare(vm)
+            marks = vm.marks()
+            done = json.loads(pvtools("suspend", vm.address, "--disk", "--wait", "--timeout", "180",
+                                      "-o", "json"))
+            equal(done, {"accepted": True, "by": "agent", "ended": True}, "answer")
+            equal(vm.wait_exit(60), 0, "QEMU's exit")
+        with Guest(disks) as vm:
+            vm.wait_agent(300)
+            equal(vm.marks(), marks, "the same boot goes on")
+            vm.clock_is_right()
+    finally:
+        shutil.rmtree(disks, ignore_errors=True)
+
+
+def test_hybrid_sleep():
+    disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
+    try:
+        with Guest(disks) as vm:
+            prepare(vm)
+            marks = vm.marks()
+            check("is asleep" in pvtools("suspend", vm.address, "--hybrid", "--wait", "--timeout", "180"),
+                  "answer")
+            equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
+            vm.monitor.command("system_wakeup")
+            vm.wait_agent(300)
+            equal(vm.marks(), marks, "it woke up from its RAM")
+            vm.clock_is_right()
+    finally:
+        shutil.rmtree(disks, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
