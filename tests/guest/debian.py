@@ -18,7 +18,7 @@ import cache
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = TREE / "tests" / "guest" / "files"
 SIZE = "2600M"
-DATABASE_SIZE = "3200M"
+DATABASE_SIZE = "3700M"
 
 
 def guest_files(agent):
@@ -79,8 +79,9 @@ def strip(agent):
 
 
 def database_disk():
-    """A root with a database server, which the plain one has not."""
-    root = base.root_with("dbroot", "postgresql", "postgresql-contrib")
+    """A root with servers for the tests, which the plain one has not: databases and NFS."""
+    root = base.root_with("dbroot", "postgresql", "postgresql-contrib", "mariadb-server",
+                          "nfs-kernel-server")
     return cache.make("dbdisk", cache.key(root.name, DATABASE_SIZE),
                       lambda target: make_disk(target, root, DATABASE_SIZE))
 

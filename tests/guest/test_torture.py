@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Snapshots of a guest whose database is under write load, while agent, guardian
+"""Snapshots of a guest whose databases are under write load, while agent, guardian
 and host tool are killed or stopped at random: what is called consistent must be,
 and no write may wait past the deadline.
 
@@ -25,9 +25,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import cli
 import debian
+import mariadb
+import postgres
 import tap
 from agent import find_agent
-from postgres import Database
 from shell import sh
 from tap import check, equal, note
 from test_snapshot import SlowMonitor
@@ -36,7 +37,7 @@ from vm import VM
 LONG = bool(os.environ.get("PVT_LONG"))
 SEED = int(os.environ.get("PVT_SEED") or random.randrange(1 << 30))
 DEADLINE = 60
-DISKS = {"ext4": 512, "xfs": 320, "btrfs": 256}
+DISKS = {"ext4": 512, "xfs": 512, "btrfs": 256}
 SCRIPT = "/root/test-torture"
 
 # What is done to a trial; chaos first so that a bounded run has all of it.
@@ -77,6 +78,21 @@ def boot():
     return vm
 
 
+machine = {}
+
+
+def guest():
+    """One for all tests of this file."""
+    if not machine:
+        machine["vm"] = boot()
+    return machine["vm"]
+
+
+def close():
+    if machine:
+        machine.pop("vm").__exit__(*sys.exc_info())
+
+
 def disturb(vm, plan, delay, process):
     """What happens @delay seconds after the snapshot was begun."""
     def later():
@@ -109,8 +125,8 @@ def await_thaw(vm):
 
 
 def trial(vm, plan, to, chance):
-    """(exit code, report or None, rows committed before)."""
-    committed = int(vm.script("committed"))
+    """(exit code, report or None, rows committed before to PostgreSQL and to MariaDB)."""
+    committed = [int(word) for word in vm.script("committed").split()]
     # The monitor takes its time: what is done to a trial hits all of it.
     slow = SlowMonitor(vm, lambda client, pause=chance.uniform(0, 3): time.sleep(pause))
     delay = chance.uniform(0.3, 4)
@@ -123,7 +139,9 @@ def trial(vm, plan, to, chance):
     process = cli.start("snapshot", slow.address, "--to", to, "--deadline", DEADLINE, "-o",
                         "json", "--timeout", "20")
     thread = disturb(vm, plan, delay, process)
-    out, _ = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=300)
+    if process.returncode > 0 and err:
+        note(err.strip())
     if thread.ident:
         thread.join()
     slow.close()
@@ -151,8 +169,8 @@ class Mounted:
         run("umount", self.place)
 
 
-def verify_database(data, committed):
-    with Database(data) as database:
+def verify_postgres(data, committed):
+    with postgres.Database(data) as database:
         count, first, last = map(int, database.ask(
             "SELECT count(*), coalesce(min(n), 1), coalesce(max(n), 0) FROM log").split("|"))
         equal((count, first), (last, 1), "rows are numbered without a gap")
@@ -167,8 +185,21 @@ def verify_database(data, committed):
         return last
 
 
+def verify_mariadb(data, committed):
+    """Its hook kept still both the tables with transactions and those without."""
+    with mariadb.Database(data) as database:
+        for table in ("log", "plain"):
+            count, first, last = map(int, database.ask(
+                f"SELECT count(*), coalesce(min(n), 1), coalesce(max(n), 0) FROM d.{table}").split())
+            equal((count, first), (last, 1), f"rows of {table} are numbered without a gap")
+            equal(database.ask(f"CHECK TABLE d.{table}").split("\n"), [f"d.{table}\tcheck\tstatus\tOK"], table)
+            check(table == "plain" or last >= committed,
+                  f"row {committed} was committed before the snapshot, the last is {last}")
+        return last
+
+
 def verify(report, committed, work):
-    """Every disk of a snapshot that was called consistent."""
+    """Every disk of a snapshot that was called consistent; rows in PostgreSQL and MariaDB."""
     raw = {}
     for name, disk in zip(DISKS, [d for d in report["guests"][0]["disks"] if d["disk"] != "root"]):
         check(disk["inside-the-freeze"], disk)
@@ -180,13 +211,14 @@ def verify(report, committed, work):
     with Mounted(raw["xfs"], place) as mounted:
         lines = (mounted / "log").read_text().split("\n")[:-1]
         equal(lines, [f"line {n + 1}" for n in range(len(lines))], "the writer's lines on xfs")
+        rows = verify_mariadb(mounted / "mysql", committed[1])
     run("xfs_repair", "-n", raw["xfs"])
     with Mounted(raw["ext4"], place) as mounted:
         data = next(mounted.glob("[0-9]*/main"))
-        last = verify_database(data, committed)
+        rows = [verify_postgres(data, committed[0]), rows]
     for path in raw.values():
         path.unlink()
-    return last
+    return rows
 
 
 def longest_write(vm):
@@ -201,7 +233,7 @@ def test_snapshots_under_load_and_chaos():
     trials = 40 if LONG else len(PLANS)
     outcomes = collections.Counter()
     note(f"seed {SEED}, {trials} trials")
-    vm = boot()
+    vm = guest()
     work = pathlib.Path(tempfile.mkdtemp(prefix="pvt-torture-"))
     try:
         for number in range(trials):
@@ -215,7 +247,7 @@ def test_snapshots_under_load_and_chaos():
                 rows = verify(report, committed, work)
                 guest = report["guests"][0]
                 held = (guest["thaw-began"] - guest["frozen-at"]) / 1e9
-                note(f"trial {number + 1} {plan}: consistent, held {held:.2f} s, {rows} rows "
+                note(f"trial {number + 1} {plan}: consistent, held {held:.2f} s, rows {rows} "
                      f"({committed} before)")
             else:
                 check(report is None or verdict != "consistent" or code in (13, 14, 15), (code, report))
@@ -227,9 +259,48 @@ def test_snapshots_under_load_and_chaos():
         check(longest < DEADLINE + 10, f"a write waited {longest:.1f} s")
         check(any("(0)" in outcome for outcome in outcomes), "not one consistent snapshot")
     finally:
-        vm.__exit__(*sys.exc_info())
         shutil.rmtree(work, ignore_errors=True)
 
 
+NFS = """mkdir -p /srv/nfs /t/nfs
+echo '/srv/nfs 127.0.0.1(rw,no_root_squash,fsid=0,no_subtree_check)' > /etc/exports
+systemctl start nfs-server
+mount -t nfs4 -o hard 127.0.0.1:/ /t/nfs
+echo here > /t/nfs/file
+"""
+
+
+def test_an_nfs_server_that_is_gone():
+    """A hard mount waits for ever: everything else is frozen, reported and snapshotted."""
+    vm = guest()
+    to = pathlib.Path(tempfile.mkdtemp(prefix="pvt-torture-"))
+    try:
+        with vm.line(timeout=120) as line:
+            line.sync()
+            sh(line, NFS + "systemctl stop nfs-server")
+            sh(line, "timeout -s KILL 5 stat -f /t/nfs && exit 1 || true")
+            filesystems = {fs["mountpoint"]: fs for fs in line.ask("pvt-get-filesystems")}
+            check("did not answer" in filesystems["/t/nfs"]["error"], filesystems["/t/nfs"])
+            check(filesystems["/"]["total-bytes"] > 0, filesystems["/"])
+            equal(line.ask("pvt-get-status")["hung-mounts"], ["/t/nfs"], "hung-mounts")
+            info = {fs["mountpoint"]: fs for fs in line.ask("guest-get-fsinfo")}
+            check(info["/"]["used-bytes"] > 0, info["/"])
+            check("/t/nfs" not in info or "used-bytes" not in info["/t/nfs"], info.get("/t/nfs"))
+            frozen = line.ask("guest-fsfreeze-freeze")
+            check(frozen >= 1 + len(DISKS), f"{frozen} filesystems frozen")
+            equal(line.ask("guest-fsfreeze-thaw"), frozen, "thawed")
+        process = cli.start("snapshot", f"qemu:{vm.second}", "--to", to, "-o", "json")
+        out, _ = process.communicate(timeout=300)
+        equal((process.returncode, json.loads(out)["verdict"]), (0, "consistent"), out)
+        with vm.line(timeout=120) as line:
+            line.sync()
+            sh(line, "systemctl start nfs-server; timeout -s KILL 100 cat /t/nfs/file; umount /t/nfs")
+    finally:
+        shutil.rmtree(to, ignore_errors=True)
+
+
 if __name__ == "__main__":
-    tap.main(globals(), sys.argv[1:])
+    try:
+        tap.main(globals(), sys.argv[1:])
+    finally:
+        close()
