@@ -15,6 +15,7 @@
 /* Seconds; long enough for every snapshot that is one, see agent/guardian. */
 #define DEFAULT_FREEZE_DEADLINE 300
 #define DEFAULT_HOOK_TIMEOUT 30
+#define DEFAULT_PAGE_PERIOD 1
 #define MAX_SECONDS 86400
 
 static const char *const method_names[] = {
@@ -431,6 +432,8 @@ apply_file (PvtConfig *config, Options *o, GError **error)
     { "blacklist", &o->old_block, NULL, NULL },
     { "allow-rpcs", &config->allow, NULL, NULL },
     { "profile", &config->profile, NULL, NULL },
+    { "page-device", &config->page_device, NULL, NULL },
+    { "page-period", NULL, NULL, &config->page_period },
     { "daemon", NULL, &config->daemon, NULL },
     { "verbose", NULL, &config->verbose, NULL },
     { "retry-path", NULL, &config->retry_path, NULL },
@@ -475,6 +478,7 @@ pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error)
   config->channels = g_ptr_array_new_with_free_func (free_channel);
   config->freeze_deadline = DEFAULT_FREEZE_DEADLINE;
   config->hook_timeout = DEFAULT_HOOK_TIMEOUT;
+  config->page_period = DEFAULT_PAGE_PERIOD;
   config->hooks_required = TRUE;
   config->sync_clock = TRUE;
   ok = parse_options (config, &o, argc, argv, error)
@@ -502,6 +506,7 @@ pvt_config_clear (PvtConfig *config)
   g_free (config->fsfreeze_hook);
   g_free (config->hooks_dir);
   g_free (config->events_dir);
+  g_free (config->page_device);
   g_free (config->root);
   g_free (config->doctor);
   g_free (config->grow);
@@ -548,5 +553,7 @@ pvt_config_dump (const PvtConfig *config)
   dump_text (file, "events-dir", config->events_dir);
   g_key_file_set_boolean (file, "general", "sync-clock", config->sync_clock);
   g_key_file_set_uint64 (file, "general", "freeze-deadline", config->freeze_deadline);
+  dump_text (file, "page-device", config->page_device);
+  g_key_file_set_uint64 (file, "general", "page-period", config->page_period);
   return g_key_file_to_data (file, NULL, NULL);
 }

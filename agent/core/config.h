@@ -39,6 +39,8 @@ typedef struct
   gboolean sync_clock; /* put the clock right by itself after a disruption */
   guint freeze_deadline; /* s until a freeze ends by itself; 0: never */
   guint hook_timeout;    /* s */
+  char *page_device;     /* PCI address of the shared page; NULL: the one with our label */
+  guint page_period;     /* s; 0: none is written */
   gboolean hooks_required; /* one that fails fails the freeze */
   char *doctor;        /* "text" or "json": check the guest and exit */
   char *grow;          /* a mountpoint: grow its filesystem and exit */

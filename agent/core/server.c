@@ -3,6 +3,7 @@
 
 #include "agent/guardian/freezer.h"
 #include "agent/lifecycle/disruption.h"
+#include "agent/telemetry/page.h"
 #include "agent/telemetry/telemetry.h"
 #include "log.h"
 #include "notify.h"
@@ -126,9 +127,11 @@ pvt_server_run (const PvtConfig *config, GError **error)
       pvt_notify ("READY=1");
       pvt_notify_start_watchdog ();
       pvt_disruption_start (config, server.root);
+      pvt_shared_figures_start (config, server.root);
       g_main_loop_run (server.loop);
       pvt_notify ("STOPPING=1");
       pvt_telemetry_stop ();
+      pvt_shared_figures_stop ();
     }
   pvt_freezer_finish ();
   pvt_disruption_stop ();

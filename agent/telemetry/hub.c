@@ -5,6 +5,7 @@
 #include "agent/core/server.h"
 #include "agent/lifecycle/disruption.h"
 #include "agent/platform/clock-state.h"
+#include "page.h"
 #include "protocol/codec/encode.h"
 #include "pvt-tables.h"
 #include "source.h"
@@ -149,7 +150,7 @@ serve (PvtSubscriber *s, gint64 now)
 static gint64
 next_due (void)
 {
-  gint64 due = G_MAXINT64;
+  gint64 due = pvt_shared_figures_due ();
 
   for (guint i = 0; i < hub.subscribers->len; i++)
     {
@@ -181,6 +182,7 @@ tick (GSource *source G_GNUC_UNUSED, GSourceFunc callback G_GNUC_UNUSED,
   for (guint i = 0; i < all->len; i++)
     if (!((PvtSubscriber *) all->pdata[i])->suspended)
       serve (all->pdata[i], now);
+  pvt_shared_figures_serve (now);
   if (pvt_hub_wants (PVT_EVENT_KIND_DISRUPTION) && now - hub.glanced >= GLANCE_US)
     {
       hub.glanced = now;
@@ -239,11 +241,23 @@ open_up (void)
 static void
 close_down (void)
 {
-  if (hub.subscribers->len > 0 || hub.timer == NULL)
+  if (hub.timer == NULL || hub.subscribers->len > 0 || pvt_shared_figures_due () != G_MAXINT64)
     return;
   g_source_destroy (hub.timer);
   g_clear_pointer (&hub.timer, g_source_unref);
   pvt_sampler_close ();
+}
+
+void
+pvt_hub_serve_page (gboolean on)
+{
+  if (!on)
+    {
+      close_down ();
+      return;
+    }
+  open_up ();
+  g_source_set_ready_time (hub.timer, 0);
 }
 
 /* ---- as a stream's feed ---- */

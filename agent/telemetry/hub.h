@@ -2,7 +2,7 @@
 /*
  * Who has subscribed to what. Sources of events run only while somebody wants
  * what they tell, files are open only while somebody wants figures of them, and
- * one timer serves all. Main loop only, but for what says otherwise.
+ * one timer serves all, the shared page (page.h) among them. Main loop only, but for what says otherwise.
  */
 #pragma once
 
@@ -26,3 +26,6 @@ void pvt_hub_visit (PvtEventKind kind, PvtHubVisit visit, gpointer data);
 
 /* The figures of filesystems have come. */
 void pvt_hub_filesystems (const PvtSample *sample);
+
+/* From now on, or no more, there is a shared page to be served. */
+void pvt_hub_serve_page (gboolean on);

@@ -108,14 +108,12 @@ pvt_sample_add (PvtSample *sample, const char *name, const PvtType *type, gconst
   g_ptr_array_add (sample->entries, entry);
 }
 
-static PvtSample *
-sample_of_one (const PvtType *type, gconstpointer object)
+/* Who is shown a group's entries, one by one. */
+typedef struct
 {
-  PvtSample *sample = pvt_sample_new (FALSE);
-
-  pvt_sample_add (sample, "", type, object);
-  return sample;
-}
+  PvtSampleVisit show;
+  gpointer data;
+} Visitor;
 
 /* ---- files ---- */
 
@@ -131,7 +129,7 @@ read_file (guint number)
 /* ---- groups ---- */
 
 static void
-add_cpu (PvtSample *sample, const PvtCpuTimes *times)
+show_cpu (const Visitor *visitor, const PvtCpuTimes *times)
 {
   PvtCpuTotals totals = { .has_cpu = times->cpu >= 0, .cpu = times->cpu };
   guint64 *const fields[] = { &totals.user_ms, &totals.nice_ms,    &totals.system_ms, &totals.idle_ms,
@@ -142,55 +140,53 @@ add_cpu (PvtSample *sample, const PvtCpuTimes *times)
     *fields[i] = MIN (times->ticks[i], (guint64) G_MAXINT64 / MS_PER_TICK) * MS_PER_TICK;
   if (totals.has_cpu)
     g_snprintf (name, sizeof name, "%d", times->cpu);
-  pvt_sample_add (sample, name, &pvt_cpu_totals_type, &totals);
+  visitor->show (name, &pvt_cpu_totals_type, &totals, visitor->data);
 }
 
-static PvtSample *
-sample_cpu (void)
+static gboolean
+visit_cpu (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_STAT);
   g_autoptr (GArray) cpus = g_array_new (FALSE, FALSE, sizeof (PvtCpuTimes));
-  PvtSample *sample;
 
   if (file == NULL)
-    return NULL;
+    return FALSE;
   pvt_stat_parse (file->text, file->len, cpus);
-  sample = pvt_sample_new (TRUE);
   for (guint i = 0; i < cpus->len; i++)
-    add_cpu (sample, &g_array_index (cpus, PvtCpuTimes, i));
-  return sample;
+    show_cpu (visitor, &g_array_index (cpus, PvtCpuTimes, i));
+  return TRUE;
 }
 
-static PvtSample *
-sample_memory (void)
+static gboolean
+visit_memory (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_MEMINFO);
   PvtMeminfo info;
   PvtMemory *memory;
-  PvtSample *sample;
 
   if (file == NULL || !pvt_meminfo_parse (file->text, file->len, &info))
-    return NULL;
+    return FALSE;
   memory = pvt_memory_report (&info);
-  sample = sample_of_one (&pvt_memory_type, memory);
+  visitor->show ("", &pvt_memory_type, memory, visitor->data);
   pvt_memory_free (memory);
-  return sample;
+  return TRUE;
 }
 
-static PvtSample *
-sample_load (void)
+static gboolean
+visit_load (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_LOADAVG);
   PvtGuestLoadAverage load = { 0 };
   PvtText text;
 
   if (file == NULL)
-    return NULL;
+    return FALSE;
   text = pvt_text (file->text, file->len);
   if (!pvt_text_double (&text, &load.load1m) || !pvt_text_double (&text, &load.load5m)
       || !pvt_text_double (&text, &load.load15m))
-    return NULL;
-  return sample_of_one (&pvt_guest_load_average_type, &load);
+    return FALSE;
+  visitor->show ("", &pvt_guest_load_average_type, &load, visitor->data);
+  return TRUE;
 }
 
 PvtPressure *
@@ -216,15 +212,16 @@ pvt_sampler_pressure (void)
   return NULL;
 }
 
-static PvtSample *
-sample_pressure (void)
+static gboolean
+visit_pressure (const Visitor *visitor)
 {
   PvtPressure *pressure = pvt_sampler_pressure ();
-  PvtSample *sample = pressure ? sample_of_one (&pvt_pressure_type, pressure) : NULL;
 
-  if (pressure)
-    pvt_pressure_free (pressure);
-  return sample;
+  if (pressure == NULL)
+    return FALSE;
+  visitor->show ("", &pvt_pressure_type, pressure, visitor->data);
+  pvt_pressure_free (pressure);
+  return TRUE;
 }
 
 static void
@@ -244,15 +241,15 @@ take_vmstat (PvtKernelTotals *totals)
         *fields[j] = g_array_index (values, PvtNamedValue, i).value;
 }
 
-static PvtSample *
-sample_kernel (void)
+static gboolean
+visit_kernel (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_STAT);
   PvtKernelTotals totals = { 0 };
   PvtStatCounters stat;
 
   if (file == NULL)
-    return NULL;
+    return FALSE;
   pvt_stat_counters_parse (file->text, file->len, &stat);
   totals.context_switches = stat.fields[PVT_STAT_CTXT];
   totals.interrupts = stat.fields[PVT_STAT_INTR];
@@ -260,7 +257,8 @@ sample_kernel (void)
   totals.procs_running = stat.fields[PVT_STAT_RUNNING];
   totals.procs_blocked = stat.fields[PVT_STAT_BLOCKED];
   take_vmstat (&totals);
-  return sample_of_one (&pvt_kernel_totals_type, &totals);
+  visitor->show ("", &pvt_kernel_totals_type, &totals, visitor->data);
+  return TRUE;
 }
 
 /* Asked of sysfs once for each device. */
@@ -281,17 +279,15 @@ is_partition (const char *name)
   return GPOINTER_TO_INT (known);
 }
 
-static PvtSample *
-sample_disks (void)
+static gboolean
+visit_disks (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_DISKSTATS);
   g_autoptr (GArray) disks = g_array_new (FALSE, FALSE, sizeof (PvtDiskCounters));
-  PvtSample *sample;
 
   if (file == NULL)
-    return NULL;
+    return FALSE;
   pvt_diskstats_parse (file->text, file->len, disks);
-  sample = pvt_sample_new (TRUE);
   for (guint i = 0; i < disks->len; i++)
     {
       PvtDiskCounters *disk = &g_array_index (disks, PvtDiskCounters, i);
@@ -305,46 +301,72 @@ sample_disks (void)
 
       /* Loop and memory devices that nobody ever used. */
       if (totals.reads + totals.writes > 0 && !is_partition (disk->name))
-        pvt_sample_add (sample, disk->name, &pvt_disk_totals_type, &totals);
+        visitor->show (disk->name, &pvt_disk_totals_type, &totals, visitor->data);
     }
-  return sample;
+  return TRUE;
 }
 
-static PvtSample *
-sample_links (void)
+static gboolean
+visit_links (const Visitor *visitor)
 {
   const PvtProcFile *file = read_file (FILE_NETDEV);
   g_autoptr (GArray) devices = g_array_new (FALSE, FALSE, sizeof (PvtNetdev));
-  PvtSample *sample;
 
   if (file == NULL)
-    return NULL;
+    return FALSE;
   pvt_netdev_parse (file->text, file->len, devices);
-  sample = pvt_sample_new (TRUE);
   for (guint i = 0; i < devices->len; i++)
     {
       PvtNetdev *d = &g_array_index (devices, PvtNetdev, i);
       PvtLinkTotals totals = { d->name, d->rx_bytes, d->rx_packets, d->rx_errors, d->rx_dropped,
                                d->tx_bytes, d->tx_packets, d->tx_errors, d->tx_dropped };
 
-      pvt_sample_add (sample, d->name, &pvt_link_totals_type, &totals);
+      visitor->show (d->name, &pvt_link_totals_type, &totals, visitor->data);
     }
-  return sample;
+  return TRUE;
 }
 
-static PvtSample *(*const readers[PVT_N_GROUPS]) (void) = {
-  [PVT_METRIC_GROUP_CPU] = sample_cpu,         [PVT_METRIC_GROUP_MEMORY] = sample_memory,
-  [PVT_METRIC_GROUP_LOAD] = sample_load,       [PVT_METRIC_GROUP_PRESSURE] = sample_pressure,
-  [PVT_METRIC_GROUP_KERNEL] = sample_kernel,   [PVT_METRIC_GROUP_DISKS] = sample_disks,
-  [PVT_METRIC_GROUP_LINKS] = sample_links,
+static const struct
+{
+  gboolean list;
+  gboolean (*visit) (const Visitor *visitor); /* NULL: it is read elsewhere */
+} groups[PVT_N_GROUPS] = {
+  [PVT_METRIC_GROUP_CPU] = { TRUE, visit_cpu },
+  [PVT_METRIC_GROUP_MEMORY] = { FALSE, visit_memory },
+  [PVT_METRIC_GROUP_LOAD] = { FALSE, visit_load },
+  [PVT_METRIC_GROUP_PRESSURE] = { FALSE, visit_pressure },
+  [PVT_METRIC_GROUP_KERNEL] = { FALSE, visit_kernel },
+  [PVT_METRIC_GROUP_DISKS] = { TRUE, visit_disks },
+  [PVT_METRIC_GROUP_LINKS] = { TRUE, visit_links },
 };
+
+gboolean
+pvt_sampler_visit (PvtMetricGroup group, PvtSampleVisit show, gpointer data)
+{
+  const Visitor visitor = { show, data };
+
+  return groups[group].visit && groups[group].visit (&visitor);
+}
+
+static void
+add_to_sample (const char *name, const PvtType *type, gconstpointer object, gpointer data)
+{
+  pvt_sample_add (data, name, type, object);
+}
 
 const PvtSample *
 pvt_sampler_get (PvtMetricGroup group)
 {
-  if (sampler.samples[group] == NULL && readers[group])
-    sampler.samples[group] = readers[group]();
-  return sampler.samples[group];
+  PvtSample *sample = sampler.samples[group];
+
+  if (sample == NULL && groups[group].visit)
+    {
+      sample = pvt_sample_new (groups[group].list);
+      if (!pvt_sampler_visit (group, add_to_sample, sample))
+        g_clear_pointer (&sample, pvt_sample_free);
+      sampler.samples[group] = sample;
+    }
+  return sample;
 }
 
 /* ---- life ---- */

@@ -39,7 +39,13 @@ void pvt_sampler_close (void);
 /* Another tick: what was read before is old. */
 void pvt_sampler_tick (void);
 
-/* Borrowed until the next tick; NULL when this kernel does not tell. */
+/* Shows a group's entries as they are, one by one; names are "" when the group is one
+ * object. All of it is borrowed for the call. FALSE when this kernel does not tell. */
+typedef void (*PvtSampleVisit) (const char *name, const PvtType *type, gconstpointer object,
+                                gpointer data);
+gboolean pvt_sampler_visit (PvtMetricGroup group, PvtSampleVisit show, gpointer data);
+
+/* The same as JSON. Borrowed until the next tick; NULL when this kernel does not tell. */
 const PvtSample *pvt_sampler_get (PvtMetricGroup group);
 
 /* For groups that are read elsewhere. */

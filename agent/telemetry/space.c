@@ -4,6 +4,7 @@
 #include "agent/commands/reports.h"
 #include "agent/core/gate.h"
 #include "hub.h"
+#include "page.h"
 #include "protocol/codec/encode.h"
 #include "pvt-tables.h"
 
@@ -83,6 +84,7 @@ answered (gpointer data)
 
       pvt_sample_add (sample, fs->mountpoint, &pvt_filesystem_type, fs);
     }
+  pvt_shared_figures_filesystems (list);
   pvt_hub_filesystems (sample);
   pvt_hub_visit (PVT_EVENT_KIND_FILESYSTEM, tell_levels, list);
   pvt_sample_free (sample);

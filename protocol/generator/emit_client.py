@@ -139,7 +139,9 @@ def boxed_source(schema):
 
 def symbol_map(schema):
     """The linker's list of what the library exports."""
-    names = ["pvt_client_*", "pvt_watch_*", "pvt_agent_error_quark", "pvt_agent_error_class",
+    names = ["pvt_client_*", "pvt_watch_*", "pvt_page_new", "pvt_page_read",
+             "pvt_page_prepare", "pvt_page_get_type", "pvt_page_figures_*", "pvt_page_metric_get_value",
+             "pvt_agent_error_quark", "pvt_agent_error_class",
              "pvt_agent_error_from_class"]
     for _, snake_name, _ in objects(schema):
         names += [f"pvt_{snake_name}_{verb}" for verb in ("get_type", "new", "copy", "free")]
