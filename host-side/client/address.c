@@ -38,6 +38,12 @@ pvt_address_parse (const char *text, PvtAddress *address, GError **error)
   g_autoptr (GError) why = NULL;
 
   memset (address, 0, sizeof *address);
+  if (g_str_has_prefix (text, "page:"))
+    {
+      g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_INVALID_ADDRESS,
+                   "'%s' is memory that a guest shares: it has figures, and takes no commands", text);
+      return FALSE;
+    }
   if (!split (text, address))
     {
       g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_INVALID_ADDRESS,

@@ -17,7 +17,8 @@ G_BEGIN_DECLS
  *   it may have had its effect, or have it later
  * @PVT_CLIENT_ERROR_PROTOCOL: the other side does not speak the protocol
  * @PVT_CLIENT_ERROR_UNSUPPORTED: this agent does not have the command
- * @PVT_CLIENT_ERROR_BUSY: another call of this client is under way
+ * @PVT_CLIENT_ERROR_BUSY: another call of this client is under way; or a shared page was
+ *   being written whenever it was looked at
  *
  * What went wrong on this side of the channel.
  */

@@ -7,5 +7,6 @@
 #include "pvt-client-commands.h"
 #include "pvt-client.h"
 #include "pvt-error.h"
+#include "pvt-page.h"
 #include "pvt-types.h"
 #include "pvt-watch.h"
