@@ -63,6 +63,7 @@ typedef struct
   /* @argv[0] is the first word behind the address. FALSE with @error on failure;
    * PVT_CLI_ERROR for wrong words. */
   gboolean (*run) (PvtCli *cli, int argc, char **argv, GError **error);
+  gboolean takes_page; /* of page:/file no channel is opened: client is NULL */
 } PvtVerb;
 
 #define PVT_CLI_ERROR (pvt_cli_error_quark ())
@@ -100,7 +101,7 @@ gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absen
 /* The verbs. */
 extern const PvtVerb pvt_verb_list, pvt_verb_doctor, pvt_verb_checkup, pvt_verb_top,
     pvt_verb_watch;
-extern const PvtVerb pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
+extern const PvtVerb pvt_verb_page, pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
     pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw,
     pvt_verb_seal, pvt_verb_upgrade, pvt_verb_wait,
     pvt_verb_shutdown, pvt_verb_reboot, pvt_verb_suspend, pvt_verb_time, pvt_verb_time_get,

@@ -2,6 +2,7 @@
 /* pvtools: the host's command. */
 #include "cli.h"
 #include "output.h"
+#include "page-look.h"
 
 #include <locale.h>
 #include <math.h>
@@ -23,6 +24,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_info,
   &pvt_verb_ip,
   &pvt_verb_stat,
+  &pvt_verb_page,
   &pvt_verb_df,
   &pvt_verb_disks,
   &pvt_verb_disk_grow,
@@ -59,7 +61,8 @@ static const char summary_head[]
       "  vsock:CID:PORT     an agent that listens on vsock\n"
       "  libvirt:DOMAIN     a running libvirt domain, by name or UUID\n"
       "  qemu:/qmp-socket   a QEMU, by its monitor; the channel is looked up\n"
-      "It comes behind the verb, or from --connect or $PVT_CONNECT.\n\n"
+      "  page:/file         memory that it shares (stat and page only): it is not asked\n"
+    "It comes behind the verb, or from --connect or $PVT_CONNECT.\n\n"
       "Verbs:\n";
 
 static const char summary_tail[]
@@ -338,7 +341,7 @@ run_verb (PvtCli *cli, const PvtVerb *verb, int argc, char **argv, GError **erro
                            "which guest? Name it behind the verb or in $PVT_CONNECT");
       return FALSE;
     }
-  if (verb->connects_itself)
+  if (verb->connects_itself || (verb->takes_page && pvt_page_address_file (cli->address)))
     return verb->run (cli, argc, argv, error);
   cli->client = pvt_client_connect (cli->address, cli->timeout_ms, NULL, error);
   if (cli->client == NULL)

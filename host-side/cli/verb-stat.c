@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* stat: how busy the guest is. */
 #include "output.h"
+#include "page-look.h"
+#include "stat-text.h"
 
 #include <stdio.h>
 
@@ -25,8 +27,8 @@ cpu_row (PvtTable *table, const char *name, const PvtCpuShare *s)
   pvt_table_row (table, name, busy, user, system, iowait, steal, NULL);
 }
 
-static void
-print_cpu (PvtCli *cli, const PvtCpuUsage *usage)
+void
+pvt_stat_print_cpu (PvtCli *cli, const PvtCpuUsage *usage)
 {
   static const char *const headers[]
       = { "CPU", ">BUSY", ">USER", ">SYSTEM", ">IOWAIT", ">STEAL", NULL };
@@ -43,8 +45,8 @@ print_cpu (PvtCli *cli, const PvtCpuUsage *usage)
   pvt_table_print (table);
 }
 
-static void
-print_pressure (const PvtPressure *pressure)
+void
+pvt_stat_print_pressure (const PvtPressure *pressure)
 {
   const struct
   {
@@ -61,8 +63,8 @@ print_pressure (const PvtPressure *pressure)
   g_string_free (text, TRUE);
 }
 
-static void
-print_memory (PvtCli *cli, const PvtMemory *m)
+void
+pvt_stat_print_memory (PvtCli *cli, const PvtMemory *m)
 {
   g_autofree char *total = pvt_size_text (cli, m->total);
   g_autofree char *used = pvt_size_text (cli, m->total - MIN (m->available, m->total));
@@ -77,39 +79,47 @@ print_memory (PvtCli *cli, const PvtMemory *m)
   pvt_print_fact ("Swap", m->swap_total ? swapping : "none");
 }
 
-static void
-print_load (PvtCli *cli)
+void
+pvt_stat_print_load (const PvtGuestLoadAverage *load)
 {
-  g_autoptr (PvtGuestLoadAverage) load = pvt_client_guest_get_load (cli->client, -1, NULL, NULL);
-  g_autofree char *text
-      = load ? g_strdup_printf ("%.2f %.2f %.2f", load->load1m, load->load5m, load->load15m) : NULL;
+  g_autofree char *text = g_strdup_printf ("%.2f %.2f %.2f", load->load1m, load->load5m, load->load15m);
 
   pvt_print_fact ("Load", text);
+}
+
+/* What its channel tells. */
+static gboolean
+ask (PvtCli *cli, GError **error)
+{
+  PvtGetCpuUsageArgs args = { 0 };
+  g_autoptr (PvtCpuUsage) usage = pvt_client_get_cpu_usage (cli->client, &args, -1, NULL, error);
+  g_autoptr (PvtMemory) memory = usage ? pvt_client_get_memory (cli->client, -1, NULL, error) : NULL;
+  g_autoptr (PvtGuestLoadAverage) load = NULL;
+
+  if (memory == NULL)
+    return FALSE;
+  pvt_stat_print_cpu (cli, usage);
+  putchar ('\n');
+  pvt_stat_print_memory (cli, memory);
+  load = pvt_client_guest_get_load (cli->client, -1, NULL, NULL);
+  if (load)
+    pvt_stat_print_load (load);
+  if (usage->pressure)
+    pvt_stat_print_pressure (usage->pressure);
+  return TRUE;
 }
 
 static gboolean
 run_stat (PvtCli *cli, int argc, char **argv, GError **error)
 {
-  PvtGetCpuUsageArgs args = { 0 };
-  g_autoptr (PvtCpuUsage) usage = NULL;
-  g_autoptr (PvtMemory) memory = NULL;
-
   if (!pvt_cli_no_words (argc, argv, error))
     return FALSE;
+  if (pvt_page_address_file (cli->address))
+    return pvt_stat_of_page (cli, error);
   if (cli->json)
     return pvt_print_sections (cli, sections, G_N_ELEMENTS (sections), error);
-  usage = pvt_client_get_cpu_usage (cli->client, &args, -1, NULL, error);
-  memory = usage ? pvt_client_get_memory (cli->client, -1, NULL, error) : NULL;
-  if (memory == NULL)
-    return FALSE;
-  print_cpu (cli, usage);
-  putchar ('\n');
-  print_memory (cli, memory);
-  print_load (cli);
-  if (usage->pressure)
-    print_pressure (usage->pressure);
-  return TRUE;
+  return ask (cli, error);
 }
 
 const PvtVerb pvt_verb_stat = { "stat", "", "how busy it is: CPU, memory, load, pressure", FALSE,
-                                run_stat };
+                                run_stat, TRUE };

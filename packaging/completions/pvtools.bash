@@ -29,8 +29,8 @@ _pvtools_guests() {
 
 _pvtools_guest_words() {
 	case $1 in
-	unix:* | qemu:*) compgen -P "${1%%:*}:" -f -- "${1#*:}" ;;
-	*) compgen -W "$(_pvtools_guests) unix: vsock: libvirt: qemu:" -- "$1" ;;
+	unix:* | qemu:* | page:*) compgen -P "${1%%:*}:" -f -- "${1#*:}" ;;
+	*) compgen -W "$(_pvtools_guests) unix: vsock: libvirt: qemu: page:" -- "$1" ;;
 	esac
 }
 
@@ -51,7 +51,7 @@ _pvtools() {
 		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
 		--boot | --frozen | --dump | --grace | --console | --crash-dir) skip=yes ;;
 		-e | -C | -u | -m | --env | --directory | --user) skip=yes ;;
-		--event | --metrics | --period | --heartbeat | --full-percent | --count) skip=yes ;;
+		--event | --metrics | --period | --size | --heartbeat | --full-percent | --count) skip=yes ;;
 		-t) [ "$verb" = exec ] || skip=yes ;;
 		-*) ;;
 		*)

@@ -17,7 +17,7 @@ function __pvtools_words
     for word in (commandline -opc)[2..-1]
         if test $skip = 1
             set skip 0
-        else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json
+        else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json --size
             set skip 1
         else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump --grace --console --crash-dir
             set skip 1
@@ -62,13 +62,13 @@ function __pvtools_guests
     for socket in /run/qemu-server/*.qga
         echo unix:$socket
     end
-    for kind in unix qemu
+    for kind in unix qemu page
         set -l prefix (string match -r "^$kind:.*" -- (commandline -ct))
         if test -n "$prefix"
             __fish_complete_path (string replace $kind: '' -- $prefix) | string replace -r '^' $kind:
         end
     end
-    printf '%s\n' unix: vsock: libvirt: qemu:
+    printf '%s\n' unix: vsock: libvirt: qemu: page:
 end
 
 function __pvtools_options
