@@ -191,6 +191,8 @@
   F (HTTP, "pvtools_exporter_http_requests_total", COUNTER, "HTTP requests, by status.")           \
   F (DURATION, "pvtools_exporter_collect_duration_seconds", HISTOGRAM,                             \
      "How long it took to ask a guest.")                                                           \
+  F (LATE, "pvtools_exporter_refresh_late_seconds", HISTOGRAM,                                     \
+     "How much later than its turn a guest was asked.")                                            \
   F (PROC_CPU, "process_cpu_seconds_total", COUNTER, "CPU time of this exporter.")                 \
   F (PROC_RSS, "process_resident_memory_bytes", GAUGE, "Resident memory of this exporter.")        \
   F (PROC_FDS, "process_open_fds", GAUGE, "Open file descriptors of this exporter.")               \

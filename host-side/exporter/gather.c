@@ -112,6 +112,19 @@ finish (PvtGather *gather)
   return gather->ready != NULL;
 }
 
+void
+pvt_gather_leave_out (PvtGather *gather)
+{
+  for (guint i = 0; i < gather->n; i++)
+    if (gather->results[i] == NULL)
+      {
+        gather->results[i] = pvt_metrics_new ();
+        pvt_metrics_seal (gather->results[i]);
+      }
+  gather->pending = 0;
+  gather->over = TRUE;
+}
+
 static void
 expire (PvtGather *gather)
 {

@@ -83,6 +83,16 @@ add_own (PvtGuest *guest, PvtMetrics *metrics, double seconds)
   pvt_metrics_add (metrics, PVT_F_DROPPED, metrics->dropped, NULL);
 }
 
+gint64
+pvt_guest_next_turn (const PvtGuest *guest, gint64 now, gint64 period)
+{
+  /* Names that are alike hash alike: a multiplication spreads them (Knuth). */
+  guint32 hash = g_str_hash (guest->address) * 2654435761u;
+  gint64 phase = (gint64) ((guint64) hash * (guint64) period >> 32);
+
+  return now + period - (now - phase) % period;
+}
+
 /* A channel that nobody serves costs nothing to try: no longer than once a second. */
 static gint64
 rest (const PvtGuest *guest, const GError *error, gint64 max_age_us)
@@ -96,7 +106,7 @@ rest (const PvtGuest *guest, const GError *error, gint64 max_age_us)
 
 void
 pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, double seconds,
-                  gint64 max_age_us)
+                  const PvtGuestTimes *times)
 {
   gint64 now = g_get_monotonic_time ();
 
@@ -106,7 +116,15 @@ pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, dou
     guest->errors[pvt_reason_of (error)]++;
   else
     guest->success_us = g_get_real_time ();
-  guest->fresh_until = now + (error ? rest (guest, error, max_age_us) : max_age_us);
+  guest->fresh_until = now + (error ? rest (guest, error, times->max_age) : times->max_age);
+  guest->keep_until = guest->fresh_until;
+  guest->due = 0;
+  if (times->refresh)
+    {
+      guest->due = error ? MAX (guest->fresh_until, now + times->refresh)
+                         : pvt_guest_next_turn (guest, now, times->refresh);
+      guest->keep_until = MAX (guest->fresh_until, guest->due) + times->refresh + times->timeout;
+    }
   add_own (guest, metrics, seconds);
   pvt_metrics_seal (metrics);
   pvt_metrics_unref (guest->metrics);

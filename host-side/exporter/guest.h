@@ -25,9 +25,12 @@ typedef struct
   PvtMetrics *metrics; /* sealed; NULL before the first answer */
   GPtrArray *waiters;  /* of PvtGather, with a reference each */
   gboolean asking;
+  gboolean in_turn;    /* asked by itself, whoever waits */
   gboolean answered;   /* last time */
   guint failures;      /* in a row */
   gint64 fresh_until;  /* until then it is not asked */
+  gint64 keep_until;   /* until then its figures serve, though newer ones are under way */
+  gint64 due;          /* when it is asked by itself; 0: only when somebody wants to know */
   gint64 used;         /* somebody wanted to know */
   gint64 success_us;   /* wall clock; 0: never */
   guint64 errors[PVT_N_REASONS];
@@ -40,10 +43,21 @@ void pvt_guest_unref (PvtGuest *guest);
 PvtReason pvt_reason_of (const GError *error);
 const char *pvt_reason_name (PvtReason reason);
 
+typedef struct
+{
+  gint64 max_age;  /* how long figures serve, us */
+  gint64 refresh;  /* how often it is asked by itself, us; 0: never */
+  gint64 timeout;  /* what it has for its answers, us */
+} PvtGuestTimes;
+
 /* Notes an attempt that took @seconds; @error NULL: it answered. Takes @metrics
  * over, adds what is to be said of the guest, and seals them. */
 void pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, double seconds,
-                       gint64 max_age_us);
+                       const PvtGuestTimes *times);
+
+/* The next time after @now that is this guest's: the same in each period, and others'
+ * lie elsewhere in it. */
+gint64 pvt_guest_next_turn (const PvtGuest *guest, gint64 now, gint64 period);
 
 /* Whether it is left alone because it did not answer. */
 gboolean pvt_guest_is_backed_off (const PvtGuest *guest, gint64 now);

@@ -25,19 +25,38 @@ struct _PvtGuests
   GThreadPool *trusted, *doubtful, *libvirt;
   PvtGatherTimer *timer;
   gint64 swept;
+  gboolean ending; /* who is in the queue is not asked any more */
   guint64 succeeded, failed, cached;
   guint64 buckets[G_N_ELEMENTS (bounds) + 1];
   double seconds;
+  guint64 late_buckets[G_N_ELEMENTS (bounds) + 1];
+  double late_seconds;
 };
 
-static void
-count (PvtGuests *guests, gboolean ok, double seconds)
+static guint
+bucket_of (double seconds)
 {
   guint i = 0;
 
   while (i < G_N_ELEMENTS (bounds) && seconds > bounds[i])
     i++;
-  guests->buckets[i]++;
+  return i;
+}
+
+/* How much later than its turn a guest is asked. */
+static void
+count_late (PvtGuests *guests, const PvtGuest *guest)
+{
+  double late = (double) MAX (g_get_monotonic_time () - guest->due, 0) / 1e6;
+
+  guests->late_buckets[bucket_of (late)]++;
+  guests->late_seconds += late;
+}
+
+static void
+count (PvtGuests *guests, gboolean ok, double seconds)
+{
+  guests->buckets[bucket_of (seconds)]++;
   guests->seconds += seconds;
   if (ok)
     guests->succeeded++;
@@ -49,6 +68,8 @@ count (PvtGuests *guests, gboolean ok, double seconds)
 static gboolean
 is_wanted (const PvtGuest *guest)
 {
+  if (guest->in_turn)
+    return TRUE;
   for (guint i = 0; i < guest->waiters->len; i++)
     if (!pvt_gather_is_over (guest->waiters->pdata[i]))
       return TRUE;
@@ -64,7 +85,7 @@ tell_waiters (PvtGuests *guests, PvtGuest *guest)
   g_autoptr (PvtMetrics) metrics = guest->metrics ? pvt_metrics_ref (guest->metrics) : NULL;
 
   guest->waiters = g_ptr_array_new ();
-  guest->asking = FALSE;
+  guest->asking = guest->in_turn = FALSE;
   g_mutex_unlock (&guests->lock);
   for (guint i = 0; i < waiters->len; i++)
     {
@@ -72,6 +93,13 @@ tell_waiters (PvtGuests *guests, PvtGuest *guest)
       pvt_gather_unref (waiters->pdata[i]);
     }
   g_mutex_lock (&guests->lock);
+}
+
+static PvtGuestTimes
+times_of (const PvtGuestsConfig *config)
+{
+  return (PvtGuestTimes){ (gint64) config->max_age_ms * 1000, (gint64) config->refresh_ms * 1000,
+                          (gint64) config->timeout_ms * 1000 };
 }
 
 /* A thread's work: one guest. */
@@ -82,13 +110,16 @@ ask (gpointer data, gpointer user_data)
   PvtGuests *guests = user_data;
   PvtMetrics *metrics;
   g_autoptr (GError) error = NULL;
+  const PvtGuestTimes times = times_of (&guests->config);
   gint64 began;
   double seconds;
 
   g_mutex_lock (&guests->lock);
   /* It waited in the queue for so long that nobody waits for it any more. */
-  if (is_wanted (guest))
+  if (!guests->ending && is_wanted (guest))
     {
+      if (guest->in_turn && guest->metrics)
+        count_late (guests, guest);
       g_mutex_unlock (&guests->lock);
       metrics = pvt_metrics_new ();
       began = g_get_monotonic_time ();
@@ -96,8 +127,7 @@ ask (gpointer data, gpointer user_data)
       seconds = (double) (g_get_monotonic_time () - began) / 1e6;
       g_mutex_lock (&guests->lock);
       count (guests, error == NULL, seconds);
-      pvt_guest_finish (guest, metrics, error, seconds,
-                        (gint64) guests->config.max_age_ms * 1000);
+      pvt_guest_finish (guest, metrics, error, seconds, &times);
     }
   tell_waiters (guests, guest);
   g_mutex_unlock (&guests->lock);
@@ -123,6 +153,9 @@ pvt_guests_new (const PvtGuestsConfig *config)
 void
 pvt_guests_free (PvtGuests *guests)
 {
+  g_mutex_lock (&guests->lock);
+  guests->ending = TRUE;
+  g_mutex_unlock (&guests->lock);
   g_thread_pool_free (guests->trusted, FALSE, TRUE);
   g_thread_pool_free (guests->doubtful, FALSE, TRUE);
   g_thread_pool_free (guests->libvirt, FALSE, TRUE);
@@ -170,7 +203,7 @@ pvt_guests_known (PvtGuests *guests, const char *address)
 
   g_mutex_lock (&guests->lock);
   guest = find_or_make (guests, address);
-  if (guest->metrics && guest->fresh_until > g_get_monotonic_time ())
+  if (guest->metrics && guest->keep_until > g_get_monotonic_time ())
     {
       metrics = pvt_metrics_ref (guest->metrics);
       guests->cached++;
@@ -187,6 +220,16 @@ pool_of (PvtGuests *guests, const PvtGuest *guest)
   return guest->answered ? guests->trusted : guests->doubtful;
 }
 
+/* With the lock held. */
+static void
+hand_over (PvtGuests *guests, PvtGuest *guest)
+{
+  if (guest->asking)
+    return;
+  guest->asking = TRUE;
+  g_thread_pool_push (pool_of (guests, guest), pvt_guest_ref (guest), NULL);
+}
+
 void
 pvt_guests_ask (PvtGuests *guests, const char *address, PvtGather *gather)
 {
@@ -195,12 +238,49 @@ pvt_guests_ask (PvtGuests *guests, const char *address, PvtGather *gather)
   g_mutex_lock (&guests->lock);
   guest = find_or_make (guests, address);
   g_ptr_array_add (guest->waiters, pvt_gather_ref (gather));
-  if (!guest->asking)
+  hand_over (guests, guest);
+  g_mutex_unlock (&guests->lock);
+}
+
+void
+pvt_guests_want (PvtGuests *guests, const char *address)
+{
+  gint64 period = (gint64) guests->config.refresh_ms * 1000, now = g_get_monotonic_time ();
+  PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = find_or_make (guests, address);
+  if (guest->due == 0 && !guest->asking)
+    guest->due = guest->metrics ? pvt_guest_next_turn (guest, now, period) : now;
+  g_mutex_unlock (&guests->lock);
+}
+
+gint64
+pvt_guests_ask_due (PvtGuests *guests)
+{
+  gint64 now = g_get_monotonic_time (), next = G_MAXINT64;
+  gint64 period = (gint64) guests->config.refresh_ms * 1000;
+  GHashTableIter iter;
+  gpointer value;
+
+  g_mutex_lock (&guests->lock);
+  g_hash_table_iter_init (&iter, guests->by_address);
+  while (g_hash_table_iter_next (&iter, NULL, &value))
     {
-      guest->asking = TRUE;
-      g_thread_pool_push (pool_of (guests, guest), pvt_guest_ref (guest), NULL);
+      PvtGuest *guest = value;
+
+      if (guest->due == 0)
+        continue;
+      if (guest->due <= now && !guest->asking)
+        {
+          guest->in_turn = TRUE;
+          hand_over (guests, guest);
+        }
+      /* When one that is being asked is due again is known when it has answered. */
+      next = MIN (next, guest->asking ? pvt_guest_next_turn (guest, now, period) : guest->due);
     }
   g_mutex_unlock (&guests->lock);
+  return next;
 }
 
 PvtGatherTimer *
@@ -233,5 +313,8 @@ pvt_guests_add_metrics (PvtGuests *guests, PvtMetrics *metrics)
   pvt_metrics_add (metrics, PVT_F_CACHED, (double) guests->cached, NULL);
   pvt_metrics_add_histogram (metrics, PVT_F_DURATION, bounds, guests->buckets,
                              G_N_ELEMENTS (bounds), guests->seconds);
+  if (guests->config.refresh_ms)
+    pvt_metrics_add_histogram (metrics, PVT_F_LATE, bounds, guests->late_buckets,
+                               G_N_ELEMENTS (bounds), guests->late_seconds);
   g_mutex_unlock (&guests->lock);
 }

@@ -18,6 +18,7 @@ typedef struct
 {
   int timeout_ms; /* what a guest has for all its answers */
   int max_age_ms; /* how long figures serve */
+  int refresh_ms; /* how often guests are asked by themselves; 0: when somebody wants to know */
 } PvtGuestsConfig;
 
 typedef struct _PvtGuests PvtGuests;
@@ -29,6 +30,12 @@ void pvt_guests_free (PvtGuests *guests);
 
 /* Adds how often guests were asked, with what outcome and how long it took. */
 void pvt_guests_add_metrics (PvtGuests *guests, PvtMetrics *metrics);
+
+/* With a refresh: this guest is there, and will be asked by itself. */
+void pvt_guests_want (PvtGuests *guests, const char *address);
+
+/* Has those asked whose time has come. Returns when the next one's comes. */
+gint64 pvt_guests_ask_due (PvtGuests *guests);
 
 /* Figures of several guests, to come. */
 typedef struct _PvtGather PvtGather;
@@ -43,6 +50,9 @@ PvtGather *pvt_gather_new (PvtGuests *guests, const char *const *addresses, guin
 
 /* TRUE when nothing needs to be asked: it need not be started. */
 gboolean pvt_gather_is_done (PvtGather *gather);
+
+/* Instead of starting it: the rest is left out. */
+void pvt_gather_leave_out (PvtGather *gather);
 
 /* Has the rest asked. At most once. */
 void pvt_gather_start (PvtGather *gather, PvtGatherReady ready, gpointer user_data);

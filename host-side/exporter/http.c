@@ -135,13 +135,16 @@ deadline (Request *request)
   return g_get_monotonic_time () + (gint64) (ms * 1000);
 }
 
+/* @now: of what is known, whatever is not. */
 static enum MHD_Result
-gather (Request *request, const char *const *addresses, guint n)
+gather (Request *request, const char *const *addresses, guint n, gboolean now)
 {
   PvtHttp *http = request->http;
 
   request->gather
       = pvt_gather_new (http->exporter->guests, addresses, n, deadline (request));
+  if (now)
+    pvt_gather_leave_out (request->gather);
   if (pvt_gather_is_done (request->gather))
     return respond_gathered (request);
   g_mutex_lock (&http->lock);
@@ -166,7 +169,7 @@ serve_guest (Request *request)
     return refuse (request, MHD_HTTP_NOT_FOUND,
                    "no such guest: /sd lists those that were discovered, and --allow takes "
                    "patterns of others\n");
-  return gather (request, (const char *const[]){ address, NULL }, 1);
+  return gather (request, (const char *const[]){ address, NULL }, 1, FALSE);
 }
 
 static enum MHD_Result
@@ -177,7 +180,8 @@ serve_metrics (Request *request)
 
   request->found = pvt_targets_list (exporter->targets);
   addresses = pvt_page_addresses (request->found);
-  return gather (request, addresses, exporter->all_guests ? request->found->len : 0);
+  return gather (request, addresses, exporter->all_guests ? request->found->len : 0,
+                 exporter->refreshed);
 }
 
 /* What the asker calls us, as far as it can be a name; else what we call ourselves. */

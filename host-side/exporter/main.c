@@ -2,6 +2,7 @@
 /* pvtools-exporter: guests' figures for Prometheus. */
 #include "collect.h"
 #include "http.h"
+#include "refresh.h"
 #include "textfile.h"
 
 #include <glib-unix.h>
@@ -15,7 +16,7 @@ typedef struct
 {
   char *listen, *once, *textfile;
   PvtTargetsConfig targets;
-  double timeout, max_age;
+  double timeout, max_age, refresh;
   gboolean all_guests, version;
 } Options;
 
@@ -49,7 +50,8 @@ check (const Options *o, int argc, char **argv, PvtGuestsConfig *config, GError 
   if (why)
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, why);
   return !why && to_ms (o->timeout, 0.1, "--timeout", &config->timeout_ms, error)
-         && to_ms (o->max_age, 0, "--max-age", &config->max_age_ms, error);
+         && to_ms (o->max_age, 0, "--max-age", &config->max_age_ms, error)
+         && to_ms (o->refresh, 0, "--refresh", &config->refresh_ms, error);
 }
 
 /* One guest to standard output; the exit code says whether it answered. */
@@ -92,20 +94,24 @@ raise_descriptor_limit (void)
 }
 
 static int
-serve (const char *listen, PvtExporter *exporter, int timeout_ms, GError **error)
+serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config, GError **error)
 {
   g_autoptr (GMainLoop) loop = NULL;
+  PvtRefresh *refresh = NULL;
   PvtHttp *http;
 
   raise_descriptor_limit ();
-  http = pvt_http_start (listen ? listen : DEFAULT_LISTEN, exporter, timeout_ms, error);
+  http = pvt_http_start (listen ? listen : DEFAULT_LISTEN, exporter, config->timeout_ms, error);
   if (http == NULL)
     return 1;
   loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, quit, loop);
   g_unix_signal_add (SIGINT, quit, loop);
   g_printerr ("pvtools-exporter: listening on %s\n", pvt_http_address (http));
+  if (config->refresh_ms)
+    refresh = pvt_refresh_start (exporter->guests, exporter->targets);
   g_main_loop_run (loop);
+  pvt_refresh_stop (refresh);
   pvt_http_stop (http);
   return 0;
 }
@@ -119,6 +125,7 @@ run (Options *o, int argc, char **argv, GError **error)
 
   if (!check (o, argc, argv, &config, error))
     return 2;
+  exporter.refreshed = config.refresh_ms > 0;
   exporter.guests = pvt_guests_new (&config);
   exporter.targets = pvt_targets_new (&o->targets);
   if (o->once)
@@ -126,7 +133,7 @@ run (Options *o, int argc, char **argv, GError **error)
   else if (o->textfile)
     code = pvt_textfile_write (&exporter, o->textfile, config.timeout_ms, error) ? 0 : 1;
   else
-    code = serve (o->listen, &exporter, config.timeout_ms, error);
+    code = serve (o->listen, &exporter, &config, error);
   pvt_guests_free (exporter.guests);
   pvt_targets_free (exporter.targets);
   return code;
@@ -150,6 +157,7 @@ main (int argc, char **argv)
     { "all-guests", 0, 0, G_OPTION_ARG_NONE, &o.all_guests, "/metrics has all guests, too, with a label guest", NULL },
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &o.timeout, "what a guest has for all its answers (5)", "SECONDS" },
     { "max-age", 0, 0, G_OPTION_ARG_DOUBLE, &o.max_age, "how long its figures serve (5)", "SECONDS" },
+    { "refresh", 0, 0, G_OPTION_ARG_DOUBLE, &o.refresh, "ask all guests by itself so often, and answer scrapes from memory", "SECONDS" },
     { "once", 0, 0, G_OPTION_ARG_STRING, &o.once, "print one guest's figures and end", "ADDRESS" },
     { "textfile", 0, 0, G_OPTION_ARG_FILENAME, &o.textfile, "write all guests' figures for node_exporter's textfile collector and end", "PATH" },
     { "version", 'V', 0, G_OPTION_ARG_NONE, &o.version, "print the version and exit", NULL },

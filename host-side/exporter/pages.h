@@ -10,6 +10,7 @@ typedef struct
   PvtGuests *guests;
   PvtTargets *targets;
   gboolean all_guests; /* /metrics has all guests */
+  gboolean refreshed;  /* guests are asked by themselves: a page of all waits for none */
 } PvtExporter;
 
 /* Addresses of found guests, NULL-terminated; borrowed. The caller frees the array. */

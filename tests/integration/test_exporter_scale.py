@@ -22,6 +22,7 @@ from tap import check, equal
 
 COUNT = 1000 if os.environ.get("PVT_LONG") else 100
 ROUNDS = 5
+PERIOD, PERIODS = (10, 6) if os.environ.get("PVT_LONG") else (1, 4)  # of --refresh
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -118,6 +119,73 @@ def test_many_guests():
         tap.note(f"| {what} | {best:.2f} | {middle:.2f} | {cpu:.2f} | {cpu * 10:.1f} % |")
     tap.note(f"memory: {rss:.1f} MB resident, {peak:.1f} MB at most; after pages of all guests "
              f"{rss_page:.1f} MB, {peak_page:.1f} MB at most")
+
+
+def lateness(found):
+    """{upper bound: how many guests were asked no later than that}"""
+    prefix = "pvtools_exporter_refresh_late_seconds_bucket"
+    return {dict(key[1])["le"]: number for key, number in found.find(prefix).items()}
+
+
+def share_within(before, after, bound):
+    return (after[bound] - before[bound]) / max(after["+Inf"] - before["+Inf"], 1)
+
+
+def all_answer(exporter, count):
+    """Whether that many guests have been asked and have answered; the page."""
+    deadline = time.monotonic() + 300
+    while True:
+        found = parse(exporter.page("/metrics"))
+        if sum(found.find("pvtools_guest_up").values()) == count:
+            return found
+        check(time.monotonic() < deadline, f"not all of {count} guests answer")
+        time.sleep(0.5)
+
+
+def rhythm(exporter, count):
+    """Some periods of --refresh with a scrape of all in each: what they cost."""
+    before = lateness(all_answer(exporter, count))
+    cpu, walls, ages = cpu_seconds(exporter.process.pid), [], []
+    began = time.monotonic()
+    for number in range(1, PERIODS + 1):
+        time.sleep(max(began + number * PERIOD - time.monotonic(), 0))
+        start = time.monotonic()
+        text = exporter.page("/metrics")
+        walls.append(time.monotonic() - start)
+        now = time.time()
+        found = parse(text)
+        ages.append(now - min(found.find("pvtools_guest_last_success_timestamp_seconds").values()))
+    seconds = time.monotonic() - began
+    cpu = (cpu_seconds(exporter.process.pid) - cpu) / seconds
+    equal(sum(found.find("pvtools_guest_up").values()), count, "all of them still answer")
+    after = lateness(found)
+    check(after["+Inf"] - before["+Inf"] > count * (PERIODS - 1) / 2, "guests are asked again")
+    return cpu, walls, ages, [share_within(before, after, bound) for bound in ("0.1", "1")], found
+
+
+def test_many_guests_in_a_rhythm():
+    """--refresh: a scrape is answered from memory, whatever some guests do."""
+    agent, program = binaries()
+    support.EXPORTER = program
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        (directory / "run").mkdir()
+        flood = b'{"return": {}}\n' * 4000
+        rows = []
+        with agents(agent, directory, COUNT), \
+                Exporter("--sockets", directory / "run", "--refresh", PERIOD, "--all-guests") as exporter:
+            rows.append(("all well", *rhythm(exporter, COUNT)[:4], *memory(exporter.process.pid)))
+            with Guest({"pvt-get-status": SILENCE}, directory / "run", "hung.sock"), \
+                    Guest({"guest-sync-delimited": lambda _: flood}, directory / "run", "flood.sock"):
+                *figures, found = rhythm(exporter, COUNT)
+                rows.append(("one hung, one flooding", *figures, *memory(exporter.process.pid)))
+                equal(found.get_one("pvtools_exporter_guests"), COUNT + 2, "guests")
+    tap.note(f"{COUNT} guests asked every {PERIOD} s, a scrape of all as often, {os.cpu_count()} CPUs")
+    tap.note("| | of a core | scrape of all, best and worst s | oldest figures s | asked within 0.1 s, 1 s of the turn | MB, most |")
+    tap.note("|---|---:|---:|---:|---:|---:|")
+    for what, cpu, walls, ages, shares, now, most in rows:
+        tap.note(f"| {what} | {cpu * 100:.1f} % | {min(walls):.2f}, {max(walls):.2f} | {max(ages):.1f} | "
+                 f"{shares[0] * 100:.1f} %, {shares[1] * 100:.1f} % | {now:.1f}, {most:.1f} |")
 
 
 if __name__ == "__main__":
