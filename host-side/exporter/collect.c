@@ -75,7 +75,10 @@ collect_all (PvtCollect *collect, GError **error)
 
   status = pvt_client_get_status (collect->client, pvt_collect_left (collect), NULL, &failure);
   if (status)
-    add_status (collect->metrics, status);
+    {
+      add_status (collect->metrics, status);
+      collect->sign->frozen = status->frozen;
+    }
   else if (g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_UNSUPPORTED))
     return run_collectors (collect, pvt_qga_collectors, pvt_n_qga_collectors, error);
   else if (failure->domain != PVT_AGENT_ERROR)
@@ -87,9 +90,11 @@ collect_all (PvtCollect *collect, GError **error)
 }
 
 gboolean
-pvt_collect_guest (const char *address, int timeout_ms, PvtMetrics *metrics, GError **error)
+pvt_collect_guest (const char *address, int timeout_ms, PvtMetrics *metrics, PvtSign *sign,
+                   GError **error)
 {
-  PvtCollect collect = { NULL, metrics, g_get_monotonic_time () + (gint64) timeout_ms * 1000 };
+  PvtCollect collect = { NULL, metrics, g_get_monotonic_time () + (gint64) timeout_ms * 1000,
+                         sign };
   gboolean ok;
 
   collect.client = pvt_client_connect (address, timeout_ms, NULL, error);

@@ -7,13 +7,23 @@
 
 #include "metrics.h"
 
+#include "host-side/health/health.h"
+
 #include <pvtools.h>
+
+/* What an answer says of the guest's health. */
+typedef struct
+{
+  gboolean frozen;
+  char boot_id[PVT_HEALTH_BOOT_ID_MAX + 1]; /* "": not known */
+} PvtSign;
 
 typedef struct
 {
   PvtClient *client;
   PvtMetrics *metrics;
   gint64 deadline; /* g_get_monotonic_time() */
+  PvtSign *sign;
 } PvtCollect;
 
 /* A group of figures. FALSE: the group is not there; the reason in @error. */
@@ -42,4 +52,4 @@ gboolean pvt_collect_network (PvtCollect *collect, GError **error);
  * an error of the guest: that group's figures are absent.
  */
 gboolean pvt_collect_guest (const char *address, int timeout_ms, PvtMetrics *metrics,
-                            GError **error);
+                            PvtSign *sign, GError **error);

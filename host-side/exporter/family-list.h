@@ -165,6 +165,8 @@
 
 #define PVT_OWN_FAMILIES(F)                                                                        \
   F (UP, "pvtools_guest_up", GAUGE, "1 when the guest's agent answered.")                          \
+  F (HEALTH, "pvtools_guest_health", GAUGE,                                                        \
+     "1 for the state the guest is in, 0 for all others.")                                         \
   F (AGENT, "pvtools_agent_info", GAUGE,                                                           \
      "The agent: kind is pvtools-agent or qemu-ga; always 1.")                                     \
   F (FROZEN, "pvtools_guest_frozen", GAUGE, "1 while the guest's filesystems are frozen.")         \

@@ -199,6 +199,12 @@ pvt_gather_result (PvtGather *gather, guint i)
   return gather->results[i];
 }
 
+const PvtMetrics *
+pvt_gather_health (PvtGather *gather, guint i)
+{
+  return pvt_guests_health (gather->guests, gather->addresses[i]);
+}
+
 /* With the timer's lock held: takes out one that is over or late, or NULL and
  * when the next will be. */
 static PvtGather *

@@ -13,6 +13,7 @@ pvt_guest_new (const char *address)
   guest->refs = 1;
   guest->address = g_strdup (address);
   guest->waiters = g_ptr_array_new ();
+  pvt_health_init (&guest->health, &pvt_health_default_limits, g_get_monotonic_time (), NULL, NULL);
   return guest;
 }
 
@@ -31,6 +32,7 @@ pvt_guest_unref (PvtGuest *guest)
   pvt_metrics_unref (guest->metrics);
   g_ptr_array_unref (guest->waiters);
   g_free (guest->address);
+  g_free (guest->channel);
   g_free (guest);
 }
 
@@ -104,13 +106,49 @@ rest (const PvtGuest *guest, const GError *error, gint64 max_age_us)
   return MIN (PVT_BACKOFF_FIRST_US << doublings, PVT_BACKOFF_MAX_US);
 }
 
+/* A channel that is not there is a machine that has ended, as far as can be told
+ * without its monitor. */
+static void
+take_sign (PvtGuest *guest, const PvtSign *sign, const GError *error, gint64 now)
+{
+  const PvtHealthInput started = { .kind = PVT_HEALTH_IN_STARTED };
+  const PvtHealthInput gone = { .kind = PVT_HEALTH_IN_GONE };
+  const PvtHealthInput tick = { .kind = PVT_HEALTH_IN_TICK };
+  const PvtHealthInput beat = { PVT_HEALTH_IN_HEARTBEAT, *sign->boot_id ? sign->boot_id : NULL,
+                                sign->frozen, PVT_KERNEL_UNKNOWN };
+
+  if (error && !guest->monitored && g_error_matches (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED))
+    {
+      guest->gone = TRUE;
+      pvt_health_input (&guest->health, &gone, now);
+      return;
+    }
+  if (guest->gone && error == NULL)
+    pvt_health_input (&guest->health, &started, now);
+  guest->gone = guest->gone && error;
+  pvt_health_input (&guest->health, error ? &tick : &beat, now);
+}
+
+PvtHealthState
+pvt_guest_health (PvtGuest *guest, gint64 now)
+{
+  const PvtHealthInput tick = { .kind = PVT_HEALTH_IN_TICK };
+
+  /* That nobody asked it is no silence of the guest's. */
+  if (guest->failures > 0)
+    pvt_health_input (&guest->health, &tick, now);
+  return pvt_health_state (&guest->health);
+}
+
 void
-pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, double seconds,
+pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign, const GError *error,
+                  double seconds,
                   const PvtGuestTimes *times)
 {
   gint64 now = g_get_monotonic_time ();
 
   guest->answered = error == NULL;
+  guest->left_at = now;
   guest->failures = error ? guest->failures + 1 : 0;
   if (error)
     guest->errors[pvt_reason_of (error)]++;
@@ -125,6 +163,7 @@ pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, dou
                          : pvt_guest_next_turn (guest, now, times->refresh);
       guest->keep_until = MAX (guest->fresh_until, guest->due) + times->refresh + times->timeout;
     }
+  take_sign (guest, sign, error, now);
   add_own (guest, metrics, seconds);
   pvt_metrics_seal (metrics);
   pvt_metrics_unref (guest->metrics);

@@ -3,7 +3,7 @@
  * caller holds the lock of PvtGuests; times are of g_get_monotonic_time(). */
 #pragma once
 
-#include "metrics.h"
+#include "collect.h"
 
 /* A guest that does not answer is left alone this long, doubled each time. */
 #define PVT_BACKOFF_FIRST_US (2 * G_USEC_PER_SEC)
@@ -34,6 +34,11 @@ typedef struct
   gint64 used;         /* somebody wanted to know */
   gint64 success_us;   /* wall clock; 0: never */
   guint64 errors[PVT_N_REASONS];
+  PvtHealth health;    /* concluded from its answers */
+  gboolean gone;       /* its channel is not there */
+  gboolean monitored;  /* its machine's monitor tells when it ends, and where the channel is */
+  char *channel;       /* by its monitor; NULL: not known */
+  gint64 left_at;      /* when it was last left */
 } PvtGuest;
 
 PvtGuest *pvt_guest_new (const char *address);
@@ -51,9 +56,14 @@ typedef struct
 } PvtGuestTimes;
 
 /* Notes an attempt that took @seconds; @error NULL: it answered. Takes @metrics
- * over, adds what is to be said of the guest, and seals them. */
-void pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const GError *error, double seconds,
+ * over, adds what is to be said of the guest, and seals them. @sign counts when it
+ * answered. */
+void pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign,
+                       const GError *error, double seconds,
                        const PvtGuestTimes *times);
+
+/* How it is now. */
+PvtHealthState pvt_guest_health (PvtGuest *guest, gint64 now);
 
 /* The next time after @now that is this guest's: the same in each period, and others'
  * lie elsewhere in it. */

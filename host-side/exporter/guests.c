@@ -14,6 +14,9 @@
 /* Records that nobody wanted for so long are forgotten. */
 #define FORGET_US (15 * 60 * (gint64) G_USEC_PER_SEC)
 
+/* A monitor is connected to in milliseconds, unless another has it. */
+#define CHANNEL_WAIT_US (2 * G_USEC_PER_SEC)
+
 /* Upper bounds of the histogram's buckets, seconds. */
 static const double bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 };
 
@@ -21,6 +24,7 @@ struct _PvtGuests
 {
   PvtGuestsConfig config;
   GMutex lock;
+  GCond told; /* a channel, or the end */
   GHashTable *by_address; /* PvtGuest */
   GThreadPool *trusted, *doubtful, *libvirt;
   PvtGatherTimer *timer;
@@ -31,6 +35,7 @@ struct _PvtGuests
   double seconds;
   guint64 late_buckets[G_N_ELEMENTS (bounds) + 1];
   double late_seconds;
+  PvtMetrics *states[PVT_HEALTH_N_STATES]; /* sealed, one for each */
 };
 
 static guint
@@ -102,6 +107,29 @@ times_of (const PvtGuestsConfig *config)
                           (gint64) config->timeout_ms * 1000 };
 }
 
+/* With the lock held, and dropped meanwhile. Where the guest is asked: the caller
+ * frees. NULL: its monitor has not told yet. */
+static char *
+channel_of (PvtGuests *guests, const PvtGuest *guest)
+{
+  gint64 until = g_get_monotonic_time () + CHANNEL_WAIT_US;
+
+  while (guest->monitored && guest->channel == NULL && !guests->ending)
+    if (!g_cond_wait_until (&guests->told, &guests->lock, until))
+      break;
+  return g_strdup (guest->monitored ? guest->channel : guest->address);
+}
+
+static void
+collect (const char *channel, int timeout_ms, PvtMetrics *metrics, PvtSign *sign, GError **error)
+{
+  if (channel)
+    pvt_collect_guest (channel, timeout_ms, metrics, sign, error);
+  else
+    g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_DISCONNECTED,
+                         "the monitor does not tell where the agent's channel is");
+}
+
 /* A thread's work: one guest. */
 static void
 ask (gpointer data, gpointer user_data)
@@ -109,6 +137,8 @@ ask (gpointer data, gpointer user_data)
   PvtGuest *guest = data;
   PvtGuests *guests = user_data;
   PvtMetrics *metrics;
+  PvtSign sign = { 0 };
+  g_autofree char *channel = NULL;
   g_autoptr (GError) error = NULL;
   const PvtGuestTimes times = times_of (&guests->config);
   gint64 began;
@@ -120,18 +150,33 @@ ask (gpointer data, gpointer user_data)
     {
       if (guest->in_turn && guest->metrics)
         count_late (guests, guest);
+      channel = channel_of (guests, guest);
       g_mutex_unlock (&guests->lock);
       metrics = pvt_metrics_new ();
       began = g_get_monotonic_time ();
-      pvt_collect_guest (guest->address, guests->config.timeout_ms, metrics, &error);
+      collect (channel, guests->config.timeout_ms, metrics, &sign, &error);
       seconds = (double) (g_get_monotonic_time () - began) / 1e6;
       g_mutex_lock (&guests->lock);
       count (guests, error == NULL, seconds);
-      pvt_guest_finish (guest, metrics, error, seconds, &times);
+      pvt_guest_finish (guest, metrics, &sign, error, seconds, &times);
     }
   tell_waiters (guests, guest);
   g_mutex_unlock (&guests->lock);
   pvt_guest_unref (guest);
+}
+
+/* A set of samples for each state, which guests share. */
+static void
+make_states (PvtGuests *guests)
+{
+  for (guint state = 0; state < PVT_HEALTH_N_STATES; state++)
+    {
+      guests->states[state] = pvt_metrics_new ();
+      for (guint other = 0; other < PVT_HEALTH_N_STATES; other++)
+        pvt_metrics_add (guests->states[state], PVT_F_HEALTH, state == other, "state",
+                         pvt_health_state_name (other), NULL);
+      pvt_metrics_seal (guests->states[state]);
+    }
 }
 
 PvtGuests *
@@ -141,12 +186,14 @@ pvt_guests_new (const PvtGuestsConfig *config)
 
   guests->config = *config;
   g_mutex_init (&guests->lock);
+  g_cond_init (&guests->told);
   guests->by_address
       = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) pvt_guest_unref);
   guests->trusted = g_thread_pool_new (ask, guests, WORKERS_TRUSTED, FALSE, NULL);
   guests->doubtful = g_thread_pool_new (ask, guests, WORKERS_DOUBTFUL, FALSE, NULL);
   guests->libvirt = g_thread_pool_new (ask, guests, WORKERS_LIBVIRT, FALSE, NULL);
   guests->timer = pvt_gather_timer_new ();
+  make_states (guests);
   return guests;
 }
 
@@ -155,13 +202,17 @@ pvt_guests_free (PvtGuests *guests)
 {
   g_mutex_lock (&guests->lock);
   guests->ending = TRUE;
+  g_cond_broadcast (&guests->told);
   g_mutex_unlock (&guests->lock);
   g_thread_pool_free (guests->trusted, FALSE, TRUE);
   g_thread_pool_free (guests->doubtful, FALSE, TRUE);
   g_thread_pool_free (guests->libvirt, FALSE, TRUE);
   pvt_gather_timer_free (guests->timer);
   g_hash_table_unref (guests->by_address);
+  for (guint i = 0; i < PVT_HEALTH_N_STATES; i++)
+    pvt_metrics_unref (guests->states[i]);
   g_mutex_clear (&guests->lock);
+  g_cond_clear (&guests->told);
   g_free (guests);
 }
 
@@ -210,6 +261,55 @@ pvt_guests_known (PvtGuests *guests, const char *address)
     }
   g_mutex_unlock (&guests->lock);
   return metrics;
+}
+
+void
+pvt_guests_take_news (PvtGuests *guests, const char *address, const PvtHealthInput *input)
+{
+  g_mutex_lock (&guests->lock);
+  pvt_health_input (&find_or_make (guests, address)->health, input, g_get_monotonic_time ());
+  g_mutex_unlock (&guests->lock);
+}
+
+void
+pvt_guests_set_channel (PvtGuests *guests, const char *address, const char *channel)
+{
+  PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = find_or_make (guests, address);
+  guest->monitored = TRUE;
+  g_free (guest->channel);
+  guest->channel = g_strdup (channel);
+  g_cond_broadcast (&guests->told);
+  g_mutex_unlock (&guests->lock);
+}
+
+PvtGuestLook
+pvt_guests_look (PvtGuests *guests, const char *address)
+{
+  PvtGuestLook look;
+  const PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = find_or_make (guests, address);
+  look = (PvtGuestLook){ guest->asking, guest->failures, guest->left_at };
+  g_mutex_unlock (&guests->lock);
+  return look;
+}
+
+const PvtMetrics *
+pvt_guests_health (PvtGuests *guests, const char *address)
+{
+  const PvtMetrics *state = NULL;
+  PvtGuest *guest;
+
+  g_mutex_lock (&guests->lock);
+  guest = g_hash_table_lookup (guests->by_address, address);
+  if (guest && guest->metrics)
+    state = guests->states[pvt_guest_health (guest, g_get_monotonic_time ())];
+  g_mutex_unlock (&guests->lock);
+  return state;
 }
 
 static GThreadPool *

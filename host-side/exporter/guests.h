@@ -13,6 +13,7 @@
 #pragma once
 
 #include "exposition.h"
+#include "host-side/health/health.h"
 
 typedef struct
 {
@@ -27,6 +28,26 @@ PvtGuests *pvt_guests_new (const PvtGuestsConfig *config);
 
 /* Lets threads end that ask guests, and waits for them. No gather may be left. */
 void pvt_guests_free (PvtGuests *guests);
+
+/* What the guest's machine told: counts for its state. */
+void pvt_guests_take_news (PvtGuests *guests, const char *address, const PvtHealthInput *input);
+
+/* From the first call on the guest is only asked on the channel that was told here;
+ * NULL: it is not known yet. */
+void pvt_guests_set_channel (PvtGuests *guests, const char *address, const char *channel);
+
+typedef struct
+{
+  gboolean asking; /* right now */
+  guint failures;  /* in a row */
+  gint64 left_at;  /* when it was last asked: g_get_monotonic_time() */
+} PvtGuestLook;
+
+PvtGuestLook pvt_guests_look (PvtGuests *guests, const char *address);
+
+/* The samples of the guest's state, which stay as long as @guests; NULL: it has not
+ * been asked. */
+const PvtMetrics *pvt_guests_health (PvtGuests *guests, const char *address);
 
 /* Adds how often guests were asked, with what outcome and how long it took. */
 void pvt_guests_add_metrics (PvtGuests *guests, PvtMetrics *metrics);
@@ -60,6 +81,9 @@ void pvt_gather_start (PvtGather *gather, PvtGatherReady ready, gpointer user_da
 /* The figures of guest @i; for one that was not ready in time, that it is down.
  * Only when done. */
 const PvtMetrics *pvt_gather_result (PvtGather *gather, guint i);
+
+/* The state of guest @i, as pvt_guests_health(). */
+const PvtMetrics *pvt_gather_health (PvtGather *gather, guint i);
 
 void pvt_gather_unref (PvtGather *gather);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PvtGather, pvt_gather_unref)

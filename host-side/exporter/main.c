@@ -2,6 +2,7 @@
 /* pvtools-exporter: guests' figures for Prometheus. */
 #include "collect.h"
 #include "http.h"
+#include "monitors.h"
 #include "refresh.h"
 #include "textfile.h"
 
@@ -17,7 +18,7 @@ typedef struct
   char *listen, *once, *textfile;
   PvtTargetsConfig targets;
   double timeout, max_age, refresh;
-  gboolean all_guests, version;
+  gboolean all_guests, monitors, version;
 } Options;
 
 static gboolean
@@ -98,6 +99,7 @@ serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config,
 {
   g_autoptr (GMainLoop) loop = NULL;
   PvtRefresh *refresh = NULL;
+  PvtMonitors *monitors = NULL;
   PvtHttp *http;
 
   raise_descriptor_limit ();
@@ -108,10 +110,13 @@ serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config,
   g_unix_signal_add (SIGTERM, quit, loop);
   g_unix_signal_add (SIGINT, quit, loop);
   g_printerr ("pvtools-exporter: listening on %s\n", pvt_http_address (http));
+  if (exporter->monitored)
+    monitors = pvt_monitors_new (exporter->guests, exporter->targets);
   if (config->refresh_ms)
     refresh = pvt_refresh_start (exporter->guests, exporter->targets);
   g_main_loop_run (loop);
   pvt_refresh_stop (refresh);
+  pvt_monitors_free (monitors);
   pvt_http_stop (http);
   return 0;
 }
@@ -120,7 +125,7 @@ static int
 run (Options *o, int argc, char **argv, GError **error)
 {
   PvtGuestsConfig config;
-  PvtExporter exporter = { .all_guests = o->all_guests };
+  PvtExporter exporter = { .all_guests = o->all_guests, .monitored = o->monitors };
   int code;
 
   if (!check (o, argc, argv, &config, error))
@@ -152,6 +157,7 @@ main (int argc, char **argv)
     { "listen", 'l', 0, G_OPTION_ARG_STRING, &o.listen, "where to serve (" DEFAULT_LISTEN ")", "ADDRESS:PORT" },
     { "sockets", 's', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.targets.sockets, "agents' unix sockets; may be given again", "DIR" },
     { "qmp", 'q', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.targets.qmp, "QEMUs' monitors; may be given again", "DIR" },
+    { "monitors", 0, 0, G_OPTION_ARG_NONE, &o.monitors, "keep a connection to each of --qmp, for pvtools_guest_health", NULL },
     { "libvirt", 0, 0, G_OPTION_ARG_NONE, &o.targets.libvirt, "running domains of libvirt", NULL },
     { "allow", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &o.targets.allow, "addresses that may be asked for without being discovered, e.g. 'vsock:*:9999'", "PATTERN" },
     { "all-guests", 0, 0, G_OPTION_ARG_NONE, &o.all_guests, "/metrics has all guests, too, with a label guest", NULL },

@@ -15,47 +15,60 @@ pvt_page_addresses (GPtrArray *found)
   return addresses;
 }
 
-static void
+/* What a guest told and how it is: two sets a guest at most. Returns how many. */
+static guint
+add_guest (PvtExposed *sets, PvtGather *gather, guint i, const char *name)
+{
+  const PvtMetrics *health = pvt_gather_health (gather, i);
+
+  sets[0] = (PvtExposed){ pvt_gather_result (gather, i), name };
+  if (health == NULL)
+    return 1;
+  sets[1] = (PvtExposed){ health, name };
+  return 2;
+}
+
+static guint
 add_guests (PvtExposed *sets, PvtGather *gather, GPtrArray *found)
 {
+  guint n = 0;
+
   for (guint i = 0; i < found->len; i++)
-    {
-      sets[i].metrics = pvt_gather_result (gather, i);
-      sets[i].guest = ((const PvtFound *) found->pdata[i])->name;
-    }
+    n += add_guest (sets + n, gather, i, ((const PvtFound *) found->pdata[i])->name);
+  return n;
 }
 
 GString *
 pvt_page_all (PvtGather *gather, gboolean guests, GPtrArray *found, const PvtMetrics *own)
 {
-  g_autofree PvtExposed *sets = g_new0 (PvtExposed, found->len + 1);
+  g_autofree PvtExposed *sets = g_new0 (PvtExposed, 2 * found->len + 1);
   GString *text = g_string_new (NULL);
+  guint n = 1;
 
   sets[0].metrics = own;
   if (guests)
-    add_guests (sets + 1, gather, found);
-  pvt_exposition_write (text, sets, guests ? found->len + 1 : 1, "");
+    n += add_guests (sets + 1, gather, found);
+  pvt_exposition_write (text, sets, n, "");
   return text;
 }
 
 GString *
 pvt_page_textfile (PvtGather *gather, GPtrArray *found)
 {
-  g_autofree PvtExposed *sets = g_new0 (PvtExposed, found->len + 1);
+  g_autofree PvtExposed *sets = g_new0 (PvtExposed, 2 * found->len + 1);
   GString *text = g_string_new (NULL);
 
-  add_guests (sets, gather, found);
-  pvt_exposition_write (text, sets, found->len, "pvtools_");
+  pvt_exposition_write (text, sets, add_guests (sets, gather, found), "pvtools_");
   return text;
 }
 
 GString *
 pvt_page_guest (PvtGather *gather)
 {
-  PvtExposed set = { pvt_gather_result (gather, 0), NULL };
+  PvtExposed sets[2];
   GString *text = g_string_new (NULL);
 
-  pvt_exposition_write (text, &set, 1, "");
+  pvt_exposition_write (text, sets, add_guest (sets, gather, 0, NULL), "");
   return text;
 }
 

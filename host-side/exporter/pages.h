@@ -10,6 +10,7 @@ typedef struct
   PvtGuests *guests;
   PvtTargets *targets;
   gboolean all_guests; /* /metrics has all guests */
+  gboolean monitored;  /* QEMUs' monitors are listened to */
   gboolean refreshed;  /* guests are asked by themselves: a page of all waits for none */
 } PvtExporter;
 

@@ -11,9 +11,11 @@ collect_time (PvtCollect *collect, GError **error)
   g_autoptr (PvtUptime) up
       = pvt_client_get_uptime (collect->client, pvt_collect_left (collect), NULL, error);
 
-  if (up)
-    pvt_metrics_add (collect->metrics, PVT_F_TIME, (double) up->now_ms / 1000, NULL);
-  return up != NULL;
+  if (up == NULL)
+    return FALSE;
+  pvt_metrics_add (collect->metrics, PVT_F_TIME, (double) up->now_ms / 1000, NULL);
+  g_strlcpy (collect->sign->boot_id, up->boot_id, sizeof collect->sign->boot_id);
+  return TRUE;
 }
 
 static void

@@ -98,8 +98,8 @@ collect_agent (PvtCollect *collect, GError **error)
   if (!pvt_client_guest_fsfreeze_status (collect->client, &frozen, pvt_collect_left (collect),
                                          NULL, error))
     return FALSE;
-  pvt_metrics_add (collect->metrics, PVT_F_FROZEN, frozen == PVT_GUEST_FSFREEZE_STATUS_FROZEN,
-                   NULL);
+  collect->sign->frozen = frozen == PVT_GUEST_FSFREEZE_STATUS_FROZEN;
+  pvt_metrics_add (collect->metrics, PVT_F_FROZEN, collect->sign->frozen, NULL);
   return TRUE;
 }
 
