@@ -9,6 +9,7 @@
 
 #include <virtio/console.h>
 #include <virtio/driver/queue.h>
+#include <virtio/vsock.h>
 
 #define FAKE_QUEUES 8
 #define FAKE_SEGS 64
@@ -187,3 +188,24 @@ void fake_console_process (struct fake_device *device, uint16_t index);
 /* A control message of the device. */
 void fake_console_say (struct fake_device *device, uint32_t port, uint16_t event, uint16_t value,
                        const void *more, uint32_t bytes);
+
+#define FAKE_GUEST_CID 3u
+#define FAKE_ECHO 7u /* a port of the host that sends back what it gets */
+#define FAKE_SINK 9u /* one that takes and never reads */
+#define FAKE_PEERS 64u
+
+struct fake_host
+{
+  unsigned said[8]; /* packets of the driver, by op */
+  struct virtio_vsock_hdr last;
+  uint32_t alloc;                 /* the credit it gives */
+  uint32_t fwd[FAKE_PEERS];       /* by the guest's port, modulo */
+  bool mute;                      /* answers nothing */
+};
+
+void fake_vsock_config (struct fake_device *device, struct fake_host *host);
+void fake_vsock_process (struct fake_device *device, uint16_t index);
+/* A packet to the guest, its length in @hdr; false when there is no buffer. */
+bool fake_vsock_say (struct fake_device *device, const struct virtio_vsock_hdr *hdr, const void *data);
+/* An event of @bytes bytes. */
+void fake_vsock_event (struct fake_device *device, uint32_t id, uint32_t bytes);

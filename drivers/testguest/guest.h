@@ -100,6 +100,7 @@ void test_requests (struct virtio_transport *transport, const struct virtio_opti
 void test_blk (struct virtio_transport *transport, const struct virtio_options *options);
 void test_rng (struct virtio_transport *transport, const struct virtio_options *options);
 void test_balloon (struct virtio_transport *transport, const struct virtio_options *options);
+void test_vsock (struct virtio_transport *transport, const struct virtio_options *options);
 void test_console (struct virtio_transport *transport, const struct virtio_options *options);
 /* Two interfaces on one wire; @second may be NULL: then only what one can do. */
 void test_net (struct virtio_transport *first, struct virtio_transport *second,

@@ -165,6 +165,11 @@ run_variant (struct virtio_transport *const devices[], unsigned n, const char *b
           test_clauses (devices[i], bus, &options);
           test_balloon (devices[i], &options);
           break;
+        case VIRTIO_ID_VSOCK:
+          check_prefix (name_of ("vsock", bus, variant));
+          test_clauses (devices[i], bus, &options);
+          test_vsock (devices[i], &options);
+          break;
         case VIRTIO_ID_NET:
           check_prefix (name_of ("net", bus, variant));
           if (!net_done)

@@ -13,6 +13,7 @@
 #include <virtio/driver/net.h>
 #include <virtio/driver/pci.h>
 #include <virtio/driver/rng.h>
+#include <virtio/driver/vsock.h>
 
 struct input
 {
@@ -26,6 +27,7 @@ static struct fake_device fake;
 static struct fake_disk disk;
 static struct fake_wire wire;
 static struct fake_ports ports;
+static struct fake_host host;
 static void (*honest) (struct fake_device *device, uint16_t index);
 
 static uint64_t
@@ -234,6 +236,63 @@ use_console (struct virtio_transport *transport, const struct virtio_options *op
   g_assert_cmpint (virtio_console_stop (&console), ==, 0);
 }
 
+/* A packet whose every field is the input's, or nearly one of a connection. */
+static void
+say_packet (const struct virtio_vsock *vsock)
+{
+  struct virtio_vsock_hdr hdr = { .src_cid = VIRTIO_VSOCK_CID_HOST, .dst_cid = vsock->cid,
+                                  .type = VIRTIO_VSOCK_TYPE_STREAM };
+  const struct virtio_vsock_connection *connection =
+    &vsock->connections[take (1) % VIRTIO_VSOCK_CONNECTIONS];
+
+  hdr.op = (uint16_t) take (1) % 9;
+  hdr.flags = (uint32_t) take (1);
+  hdr.len = (uint32_t) take (2) % 1024;
+  hdr.buf_alloc = (uint32_t) take (2);
+  hdr.fwd_cnt = connection->sent - (uint32_t) take (1);
+  hdr.src_port = connection->ends.peer_port;
+  hdr.dst_port = take (1) & 1 ? connection->ends.port : 5;
+  if (take (1) == 7)
+    for (unsigned n = take (1) % 8; n > 0; n--)
+      ((uint8_t *) &hdr)[take (1) % sizeof hdr] = (uint8_t) take (1);
+  if (hdr.len <= VIRTIO_VSOCK_PAYLOAD)
+    fake_vsock_say (&fake, &hdr, buffer);
+}
+
+static void
+use_vsock (struct virtio_transport *transport, const struct virtio_options *options)
+{
+  static struct virtio_vsock vsock;
+
+  if (virtio_vsock_start (&vsock, transport, options))
+    return;
+  while (input.left > 0)
+    {
+      act (&fake, (uint16_t) (take (1) % 3));
+      switch (take (1) % 10)
+        {
+        case 0: virtio_vsock_connect (&vsock, VIRTIO_VSOCK_CID_HOST, (uint32_t) take (1) % 10); break;
+        case 1: virtio_vsock_listen (&vsock, (uint32_t) take (1) % 10); break;
+        case 2: virtio_vsock_ignore (&vsock, (uint32_t) take (1) % 10); break;
+        case 3: virtio_vsock_accept (&vsock, (uint32_t) take (1) % 10); break;
+        case 4: virtio_vsock_send (&vsock, (unsigned) take (1) % 9, buffer, take (2) % sizeof buffer); break;
+        case 5:
+          g_assert_cmpint (virtio_vsock_receive (&vsock, (unsigned) take (1) % 9, buffer, 4096), <=, 4096);
+          break;
+        case 6: virtio_vsock_end (&vsock, (unsigned) take (1) % 9); break;
+        case 7: virtio_vsock_close (&vsock, (unsigned) take (1) % 9); break;
+        case 8: say_packet (&vsock); break;
+        default: virtio_vsock_poll (&vsock); break;
+        }
+      g_assert_cmpuint (vsock.n_resets, <=, VIRTIO_VSOCK_RESETS);
+      for (unsigned i = 0; i < VIRTIO_VSOCK_CONNECTIONS; i++)
+        g_assert_cmpuint (vsock.connections[i].received - vsock.connections[i].read, <=,
+                          VIRTIO_VSOCK_WINDOW);
+    }
+  fake.gone = fake.reset_stuck = false;
+  g_assert_cmpint (virtio_vsock_stop (&vsock), ==, 0);
+}
+
 /* ---- set-up ---- */
 
 static void
@@ -258,6 +317,11 @@ make_device (uint16_t id)
     {
       fake.config[4] = 2; /* ports */
       fake.user = &ports;
+    }
+  else if (id == VIRTIO_ID_VSOCK)
+    {
+      memset (&host, 0, sizeof host);
+      fake_vsock_config (&fake, &host);
     }
   for (uint16_t i = 0; i < (id == VIRTIO_ID_CONSOLE ? 6 : 3); i++)
     {
@@ -304,7 +368,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   } kinds[] = { { VIRTIO_ID_BLOCK, fake_blk_process, use_blk },
                 { VIRTIO_ID_NET, fake_net_process, use_net },
                 { VIRTIO_ID_RNG, fake_rng_process, use_rng },
-                { VIRTIO_ID_CONSOLE, fake_console_process, use_console } };
+                { VIRTIO_ID_CONSOLE, fake_console_process, use_console },
+                { VIRTIO_ID_VSOCK, fake_vsock_process, use_vsock } };
   struct virtio_options options = { .timeout_ms = 20 };
   struct virtio_transport *transport;
   unsigned kind;

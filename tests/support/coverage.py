@@ -11,7 +11,9 @@ import subprocess
 import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = [f"tests/unit/test-virtio-{name}" for name in ("ring", "breach", "device", "drivers", "console", "balloon")]
+PROGRAMS = [f"tests/unit/test-virtio-{name}"
+            for name in ("ring", "breach", "device", "drivers", "console", "balloon", "vsock",
+                         "vsock-breach")]
 
 
 def main():

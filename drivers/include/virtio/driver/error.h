@@ -12,7 +12,10 @@ enum virtio_error
   VIRTIO_EINVAL = 22,     /* the caller's mistake */
   VIRTIO_EROFS = 30,      /* a read-only disk */
   VIRTIO_ERANGE = 34,     /* past the end of the disk */
+  VIRTIO_ENODATA = 61,    /* a peer sends no more */
   VIRTIO_EPROTO = 71,     /* what the device describes cannot be */
   VIRTIO_ENOTSUP = 95,    /* not negotiated */
+  VIRTIO_ECONNRESET = 104, /* a connection was cut off */
   VIRTIO_ETIMEDOUT = 110, /* the device did not answer in time */
+  VIRTIO_ECONNREFUSED = 111, /* nobody listens there */
 };

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Cases for a socket device. Option vsock-echo=PORT: a port of the host's that sends
+ * back what it gets; without it only what needs nobody there is tried. */
+#include "guest.h"
+
+#include <virtio/driver/vsock.h>
+
+#define WAIT_CYCLES 20000000000ull
+#define BYTES 50000u
+#define NOBODY 0x7ffffff7u /* a port no host listens on */
+
+static struct virtio_vsock vsock;
+static uint8_t out[BYTES], in[BYTES];
+
+/* Sends @bytes and takes what comes back, which is looked at only when no more can be
+ * sent if @late: then each side has filled what the other has room for. */
+static bool
+echoes (unsigned connection, unsigned bytes, bool late)
+{
+  uint64_t start = cycles ();
+  unsigned sent = 0, got = 0, idle = 0;
+
+  fill_pattern (out, BYTES, bytes);
+  memset (in, 0, BYTES);
+  while (got < bytes && cycles () - start < WAIT_CYCLES)
+    {
+      int n = sent < bytes ? virtio_vsock_send (&vsock, connection, out + sent, bytes - sent) : 0;
+
+      if (n < 0 || virtio_vsock_poll (&vsock) < 0)
+        return false;
+      sent += (unsigned) n;
+      idle = n ? 0 : idle + 1;
+      if (late && idle < 2000)
+        continue;
+      late = false;
+      n = virtio_vsock_receive (&vsock, connection, in + got, bytes - got);
+      if (n < 0)
+        return false;
+      got += (unsigned) n;
+    }
+  return got == bytes && memcmp (in, out, bytes) == 0;
+}
+
+static uint64_t
+measure (unsigned connection)
+{
+  uint64_t start = cycles ();
+
+  for (unsigned i = 0; i < 32; i++)
+    if (!echoes (connection, 8, false))
+      return 0;
+  return (cycles () - start) / 32;
+}
+
+static bool
+ended (unsigned connection)
+{
+  uint64_t start = cycles ();
+  int n = 0;
+
+  while (n == 0 && cycles () - start < WAIT_CYCLES)
+    {
+      if (virtio_vsock_poll (&vsock) < 0)
+        return false;
+      n = virtio_vsock_receive (&vsock, connection, in, sizeof in);
+    }
+  return n == -VIRTIO_ENODATA || n == -VIRTIO_ECONNRESET;
+}
+
+static void
+test_echo (uint32_t port)
+{
+  static const uint16_t sizes[] = { 1, 255, VIRTIO_VSOCK_PAYLOAD, VIRTIO_VSOCK_PAYLOAD + 1, BYTES };
+  int first = virtio_vsock_connect (&vsock, VIRTIO_VSOCK_CID_HOST, port);
+  int second = virtio_vsock_connect (&vsock, VIRTIO_VSOCK_CID_HOST, port);
+
+  if (!check (first >= 0 && second >= 0, "connects twice"))
+    return;
+  for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+    check (echoes ((unsigned) first, sizes[i], false), "gets back what it sent");
+  check (echoes ((unsigned) second, BYTES, true), "also when it reads late: credit is kept [V1 V2]");
+  check (echoes ((unsigned) first, 300, false), "and on the other connection, too");
+  print ("# %U cycles an echo\n", measure ((unsigned) second));
+  check_error (virtio_vsock_end (&vsock, (unsigned) second), "says that it sends no more");
+  check (ended ((unsigned) second), "and then the host ends, too");
+  check_error (virtio_vsock_close (&vsock, (unsigned) second), "gives it up");
+  check_error (virtio_vsock_close (&vsock, (unsigned) first), "and the other");
+}
+
+/* A packet of a type nobody knows, by queues of our own. */
+static void
+unknown_type (struct virtio_transport *transport, const struct virtio_options *options, uint64_t cid)
+{
+  static struct virtio_queue queues[3];
+  static struct virtio_vsock_hdr packet, answer;
+  struct virtio_seg to = { &packet, sizeof packet }, from = { &answer, sizeof answer };
+  struct virtio_device dev;
+  uint32_t len = 0;
+  void *token;
+  int error = virtio_device_begin (&dev, transport, options, 0, NULL, 0);
+
+  packet = (struct virtio_vsock_hdr) { .src_cid = virtio_to_le64 (cid),
+                                       .dst_cid = virtio_to_le64 (VIRTIO_VSOCK_CID_HOST),
+                                       .src_port = virtio_to_le32 (1025),
+                                       .dst_port = virtio_to_le32 (NOBODY), .type = virtio_to_le16 (77),
+                                       .op = virtio_to_le16 (VIRTIO_VSOCK_OP_RW) };
+  for (uint16_t i = 0; i < 3 && !error; i++)
+    error = virtio_queue_start (&queues[i], &dev, i, 0, 1, VIRTIO_LEN_CLAMP);
+  if (!error)
+    error = virtio_queue_add (&queues[VIRTIO_VSOCK_QUEUE_RX], &from, 0, 1, &answer);
+  if (!error)
+    error = virtio_device_ready (&dev);
+  if (!error)
+    error = virtio_queue_add (&queues[VIRTIO_VSOCK_QUEUE_TX], &to, 1, 0, &packet);
+  virtio_queue_kick (&queues[VIRTIO_VSOCK_QUEUE_RX]);
+  virtio_queue_kick (&queues[VIRTIO_VSOCK_QUEUE_TX]);
+  if (!error)
+    error = virtio_queue_wait (&queues[VIRTIO_VSOCK_QUEUE_RX], &token, &len);
+  check (error == 1 && len == sizeof answer && virtio_from_le16 (answer.op) == VIRTIO_VSOCK_OP_RST
+           && virtio_from_le32 (answer.dst_port) == 1025,
+         "a packet of a type nobody knows is reset [V4]");
+  virtio_device_reset (&dev);
+  for (uint16_t i = 0; i < 3; i++)
+    virtio_queue_drain_and_free (&queues[i]);
+}
+
+void
+test_vsock (struct virtio_transport *transport, const struct virtio_options *options)
+{
+  const char *echo = guest_option ("vsock-echo=");
+  uint64_t cid;
+
+  if (!check_error (virtio_vsock_start (&vsock, transport, options), "starts, with an ID that is a guest's [V4]"))
+    return;
+  cid = vsock.cid;
+  print ("# guest %U\n", cid);
+  test_features (&vsock.dev);
+  check (virtio_vsock_connect (&vsock, VIRTIO_VSOCK_CID_HOST, NOBODY) == -VIRTIO_ECONNREFUSED,
+         "is refused where nobody listens");
+  if (echo)
+    test_echo ((uint32_t) guest_number (echo, &echo));
+  check_error (virtio_vsock_stop (&vsock), "stops");
+  if (!guest_option ("polite="))
+    unknown_type (transport, options, cid);
+}
