@@ -21,6 +21,7 @@
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/lab.h"
 #include "host-side/vmm/machine/machine.h"
+#include "host-side/vmm/virtio/balloon-device.h"
 #include "host-side/vmm/virtio/devices.h"
 
 #define MIB (UINT64_C (1) << 20)
@@ -54,6 +55,8 @@ static const char help_text[] =
   "  --net OPTIONS        tap=NAME[,queues=N] or local=PATH,peer=PATH [,mac=MAC][,mtu=BYTES]\n"
   "                       [,offload=on|off][,transport=T]; see pvtools-vmm device --help\n"
   "  --rng[=OPTIONS]      a random number generator; [source=PATH][,transport=T]\n"
+  "  --balloon[=OPTIONS]  a balloon with statistics; [deflate-on-oom=on][,free-page-reporting=on]\n"
+  "                       [,transport=T]\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
   "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
   "                       default, or 'mmio'\n"
@@ -164,6 +167,8 @@ take (struct run *run, int option, char *text)
       return parse_device (run, "net", text);
     case 'r':
       return parse_device (run, "rng", text);
+    case 'b':
+      return parse_device (run, "balloon", text);
     case 'p':
       return options_parse (&run->ports, text);
     case 't':
@@ -204,6 +209,7 @@ parse (int argc, char **argv, struct run *run)
     { "seed", required_argument, NULL, 'S' },
     { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
     { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
+    { "balloon", optional_argument, NULL, 'b' },
     { NULL, 0, NULL, 0 },
   };
   int option, ret = 0;
@@ -240,6 +246,16 @@ on_panic (void *data)
   control_event (data, "GUEST_PANICKED", "{\"action\": \"poweroff\"}");
 }
 
+/* From the balloon's worker. */
+static void
+on_balloon (void *data, uint64_t actual)
+{
+  char text[64];
+
+  snprintf (text, sizeof text, "{\"actual\": %llu}", (unsigned long long) actual);
+  control_event (data, "BALLOON_CHANGE", text);
+}
+
 static int
 start_control (const struct run *run, struct machine *machine, struct control **control)
 {
@@ -255,6 +271,8 @@ start_control (const struct run *run, struct machine *machine, struct control **
   for (unsigned i = 0; i < machine->n_devices; i++)
     if (machine->devices[i]->id == VIRTIO_ID_CONSOLE)
       console_on_change (machine->devices[i], on_port, *control);
+    else if (machine->devices[i]->id == VIRTIO_ID_BALLOON)
+      balloon_on_change (machine->devices[i], on_balloon, *control);
   return 0;
 }
 

@@ -14,6 +14,7 @@
 
 #define SIZE 16u
 #define DISK_SIZE (256u * 1024)
+#define DEVICES 7
 
 struct input
 {
@@ -201,6 +202,18 @@ make_console (void)
   return dev;
 }
 
+static struct vdev *
+make_balloon (void)
+{
+  struct options options = { 0 };
+  struct vdev *dev = NULL;
+
+  options_add (&options, "free-page-reporting", "on");
+  if (balloon_create (&options, &dev) < 0)
+    abort ();
+  return dev;
+}
+
 /* A NIC whose other end sends what comes next in the input. */
 static struct vdev *
 make_net (int *other, const char *offload)
@@ -226,8 +239,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const struct vdev_transport transport = { on_notify, on_event, on_event };
   static struct guest_memory memory;
-  static struct vdev *devices[6];
-  static int others[6];
+  static struct vdev *devices[DEVICES];
+  static int others[DEVICES];
   static uint8_t *ram;
   struct options none = { 0 };
   struct input in = { data, size };
@@ -243,14 +256,15 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       devices[0] = ram_disk (DISK_SIZE, "off");
       devices[1] = ram_disk (DISK_SIZE, "on");
       devices[3] = make_console ();
+      devices[6] = make_balloon ();
       devices[4] = make_net (&others[4], "off");
       devices[5] = make_net (&others[5], "on");
       if (rng_create (&none, &devices[2]) < 0)
         abort ();
     }
   memset (ram, 0, RAM_SIZE);
-  dev = devices[choice % 6];
-  q = choice / 6 % dev->n_queues;
+  dev = devices[choice % DEVICES];
+  q = choice / DEVICES % dev->n_queues;
   features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | (dev->features & ((1u << 24) - 1));
   if (packed)
     features |= VIRTIO_BIT (VIRTIO_F_RING_PACKED);
@@ -262,7 +276,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (vdev_accept (dev, features) < 0 || ram_start (dev, q, SIZE, features) < 0)
     abort ();
   vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
-  drive (&in, dev, q, ram, packed, others[choice % 6]);
+  drive (&in, dev, q, ram, packed, others[choice % DEVICES]);
   vdev_reset (dev);
   return 0;
 }

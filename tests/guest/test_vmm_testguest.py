@@ -19,6 +19,7 @@ import tap
 import vhostuser
 from tap import Skip, check, equal, note
 from test_testguest import GUEST, LEFT, OURS, RINGS, SECTORS, checksum, pattern
+from test_vmm import connect_qmp, refused
 
 # The slots of virtio-mmio, as far as there can be devices here: disk, generator, console.
 SLOTS = " ".join(f"virtio_mmio.device=0x1000@0x{0xd0000000 + slot * 0x1000:x}:{10 + slot}"
@@ -117,6 +118,43 @@ def test_read_only_and_split_only():
 def test_a_wrong_disk_is_noticed():
     run = Run(append="variants=0x80", spoil=True)
     equal(run.bad, ["blk pci split: reads what the host wrote"], "failed tests")
+
+
+BALLOON_MIB, TAKEN = 64, 300  # as many pages as the guest has for it (test-balloon.c)
+
+
+def balloon(directory, bus):
+    """The host's wish is there before the guest is; what it gives is told as it goes."""
+    qmp = directory / "qmp"
+    process = subprocess.Popen(
+        [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", str(BALLOON_MIB), "--transport", bus,
+         "--balloon=free-page-reporting=on", "--paused", "--qmp", qmp, "--serial", directory / "out",
+         "--append", f"balloon={TAKEN} variants=0x81 {SLOTS}"])
+    try:
+        monitor = connect_qmp(qmp)
+        equal(monitor.command("query-balloon"), {"actual": BALLOON_MIB << 20}, "before")
+        check("value" in refused(monitor, "balloon", value=0), "a guest of no memory")
+        monitor.command("balloon", value=(BALLOON_MIB << 20) - TAKEN * 4096)
+        monitor.command("cont")
+        told = {monitor.wait_event("BALLOON_CHANGE")["data"]["actual"]}
+        monitor.wait_event("SHUTDOWN")
+        told |= {event["data"]["actual"] for event in monitor.events if event["event"] == "BALLOON_CHANGE"}
+        equal(process.wait(60), 0, "the end")
+        check(all((BALLOON_MIB << 20) - TAKEN * 4096 <= actual <= BALLOON_MIB << 20 for actual in told), told)
+    finally:
+        process.kill()
+        process.wait()
+    text = (directory / "out").read_text()
+    check(f"balloon {bus} packed+indirect+event: the host's target is seen" in text, text[-3000:])
+    check(f"balloon {bus} split: takes them back" in text and "# 0 failed" in text, text[-3000:])
+
+
+def test_balloon():
+    if not GUEST or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("no test guest, or /dev/kvm cannot be opened here")
+    for bus in ("pci", "mmio"):
+        with tempfile.TemporaryDirectory() as name:
+            balloon(pathlib.Path(name), bus)
 
 
 if __name__ == "__main__":

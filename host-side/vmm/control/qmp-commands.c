@@ -2,13 +2,12 @@
 #include "qmp-commands.h"
 
 #include "control.h"
+#include "qmp-balloon.h"
 #include "qmp-net.h"
 #include "host-side/vmm/virtio/devices.h"
 
 #include <gio/gio.h>
 #include <virtio/device.h>
-
-#define PERIPHERAL "/machine/peripheral"
 
 JsonNode *
 qmp_nothing (void)
@@ -169,7 +168,7 @@ run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
   if (path == NULL)
     return NULL;
   array = json_array_new ();
-  for (unsigned i = 0; strcmp (path, PERIPHERAL) == 0 && get_port (context, i, &info); i++)
+  for (unsigned i = 0; strcmp (path, QMP_PERIPHERAL) == 0 && get_port (context, i, &info); i++)
     {
       JsonObject *entry = json_object_new ();
       g_autofree char *name = g_strdup_printf ("port%u", i);
@@ -178,6 +177,7 @@ run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
       json_object_set_string_member (entry, "type", "child<virtserialport>");
       json_array_add_object_element (array, entry);
     }
+  qmp_balloon_list (context, path, array);
   return qmp_take_array (array);
 }
 
@@ -186,13 +186,14 @@ run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
 {
   const char *path = qmp_argument (arguments, "path", error);
   const char *property = path ? qmp_argument (arguments, "property", error) : NULL;
+  JsonNode *value = property ? qmp_balloon_get (context, path, property) : NULL;
   struct console_port_info info;
 
-  if (property == NULL)
-    return NULL;
+  if (property == NULL || value)
+    return value;
   for (unsigned i = 0; get_port (context, i, &info); i++)
     {
-      g_autofree char *own = g_strdup_printf (PERIPHERAL "/port%u", i);
+      g_autofree char *own = g_strdup_printf (QMP_PERIPHERAL "/port%u", i);
       g_autofree char *chardev = g_strdup_printf ("chardev%u", i);
 
       if (strcmp (path, own) != 0)
@@ -204,6 +205,18 @@ run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
     }
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s has no property '%s'", path, property);
   return NULL;
+}
+
+static JsonNode *
+run_qom_set (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  const char *path = qmp_argument (arguments, "path", error);
+  const char *property = path ? qmp_argument (arguments, "property", error) : NULL;
+
+  if (property == NULL
+      || !qmp_balloon_set (context, path, property, json_object_get_member (arguments, "value"), error))
+    return NULL;
+  return qmp_nothing ();
 }
 
 static JsonNode *run_commands (QmpContext *context, JsonObject *arguments, GError **error);
@@ -225,6 +238,9 @@ static const QmpCommand commands[] = {
   { "query-chardev", run_chardev },
   { "qom-list", run_qom_list },
   { "qom-get", run_qom_get },
+  { "qom-set", run_qom_set },
+  { "balloon", qmp_balloon },
+  { "query-balloon", qmp_query_balloon },
   { "set_link", qmp_set_link },
   { "announce-self", qmp_announce_self },
   { "x-query-net", qmp_query_net },

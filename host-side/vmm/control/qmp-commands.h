@@ -26,6 +26,9 @@ const QmpCommand *qmp_command_find (const char *name);
 
 /* ---- between the files of the commands ---- */
 
+/* Where objects are that have a name, as QEMU has it. */
+#define QMP_PERIPHERAL "/machine/peripheral"
+
 /* Values; what is taken is the node's from then on. */
 JsonNode *qmp_nothing (void);
 JsonNode *qmp_take_array (JsonArray *array);

@@ -12,6 +12,7 @@ static const struct vdev_kind kinds[] = {
     "           [,mac=MAC][,mtu=BYTES][,offload=on|off][,mergeable=off][,packed=off]\n"
     "           [,policy=KEY=VALUE;KEY=VALUE...]",
     net_create },
+  { "balloon", "[deflate-on-oom=on][,free-page-reporting=on][,packed=off]", balloon_create },
   { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };
 

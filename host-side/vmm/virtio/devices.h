@@ -20,6 +20,7 @@ const struct vdev_kind *vdev_kind_at (unsigned index);
 
 int blk_create (const struct options *options, struct vdev **dev);
 int rng_create (const struct options *options, struct vdev **dev);
+int balloon_create (const struct options *options, struct vdev **dev);
 int net_create (const struct options *options, struct vdev **dev);
 int console_create (const struct options *options, struct vdev **dev);
 
