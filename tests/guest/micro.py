@@ -79,6 +79,15 @@ def fill(tree, agent, release, modules=()):
     shutil.copyfile(base.root() / "etc" / "os-release", tree / "etc" / "os-release")
 
 
+def pack(tree, target):
+    """A directory as an initial RAM disk."""
+    files = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
+    archive = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
+                             input="\n".join(files).encode(), capture_output=True, check=True)
+    target.write_bytes(subprocess.run(["gzip", "-1"], input=archive.stdout,
+                                      capture_output=True, check=True).stdout)
+
+
 def build(agent, release, target, modules=(), programs=(), extra=()):
     """@programs come with their libraries into /bin; @extra are (source, path in the guest)."""
     with tempfile.TemporaryDirectory(prefix="pvt-micro-") as name:
@@ -92,11 +101,7 @@ def build(agent, release, target, modules=(), programs=(), extra=()):
                 copy(os.path.realpath(library), tree / place.lstrip("/"))
         for source, path in extra:
             copy(source, tree / path)
-        files = sorted(str(path.relative_to(tree)) for path in tree.rglob("*"))
-        archive = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
-                                 input="\n".join(files).encode(), capture_output=True, check=True)
-        target.write_bytes(subprocess.run(["gzip", "-1"], input=archive.stdout,
-                                          capture_output=True, check=True).stdout)
+        pack(tree, target)
 
 
 def image(agent):

@@ -66,10 +66,10 @@ def image():
 
 
 class Outer(VM):
-    """The outer guest; sh() runs a script in it."""
+    """The outer guest, of @made or image(); sh() runs a script in it."""
 
-    def __init__(self, **keywords):
-        super().__init__(*image(), memory=1536, network=False, **keywords)
+    def __init__(self, made=None, **keywords):
+        super().__init__(*(made or image()), memory=1536, network=False, **keywords)
         # KVM in KVM is another story: this one is emulated everywhere.
         at = self.arguments.index("-accel")
         self.arguments[at:at + 4] = ["-accel", "tcg,thread=multi", "-cpu", "max"]
