@@ -47,12 +47,12 @@ def sources():
     return found
 
 
-def build(target, extra=()):
+def build(target, extra=(), hooks=()):
     distribution, suite = host_release()
     packages = [*PACKAGES, *KERNELS[distribution], *extra]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
                f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"',
-               *(f"--customize-hook={hook}" for hook in HOOKS), suite, str(target), *sources()]
+               *(f"--customize-hook={hook}" for hook in (*HOOKS, *hooks)), suite, str(target), *sources()]
     print(f"# making a {distribution} {suite} root (once, about a minute)", flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -64,10 +64,10 @@ def root():
     return cache.make("base", name, build)
 
 
-def root_with(kind, *extra):
+def root_with(kind, *extra, hooks=()):
     """The same with further packages, kept apart under @kind."""
-    name = cache.key(*PACKAGES, *extra, *host_release(), *HOOKS, str(KERNELS))
-    return cache.make(kind, name, lambda target: build(target, extra))
+    name = cache.key(*PACKAGES, *extra, *host_release(), *HOOKS, *hooks, str(KERNELS))
+    return cache.make(kind, name, lambda target: build(target, extra, hooks))
 
 
 def kernel(full=False):

@@ -264,7 +264,7 @@ def test_snapshots_under_load_and_chaos():
 
 NFS = """mkdir -p /srv/nfs /t/nfs
 echo '/srv/nfs 127.0.0.1(rw,no_root_squash,fsid=0,no_subtree_check)' > /etc/exports
-systemctl start nfs-server
+systemctl start nfs-server || systemctl start nfs-server
 mount -t nfs4 -o hard 127.0.0.1:/ /t/nfs
 echo here > /t/nfs/file
 """
@@ -277,7 +277,7 @@ def test_an_nfs_server_that_is_gone():
     try:
         with vm.line(timeout=120) as line:
             line.sync()
-            sh(line, NFS + "systemctl stop nfs-server")
+            sh(line, NFS + "systemctl stop nfs-server", timeout=600)
             sh(line, "timeout -s KILL 5 stat -f /t/nfs && exit 1 || true")
             filesystems = {fs["mountpoint"]: fs for fs in line.ask("pvt-get-filesystems")}
             check("did not answer" in filesystems["/t/nfs"]["error"], filesystems["/t/nfs"])
@@ -294,7 +294,8 @@ def test_an_nfs_server_that_is_gone():
         equal((process.returncode, json.loads(out)["verdict"]), (0, "consistent"), out)
         with vm.line(timeout=120) as line:
             line.sync()
-            sh(line, "systemctl start nfs-server; timeout -s KILL 100 cat /t/nfs/file; umount /t/nfs")
+            sh(line, "systemctl start nfs-server; timeout -s KILL 100 cat /t/nfs/file; umount /t/nfs",
+               timeout=300)
     finally:
         shutil.rmtree(to, ignore_errors=True)
 
