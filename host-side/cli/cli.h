@@ -99,7 +99,7 @@ gboolean pvt_cli_check_seconds (const char *option, double value, gboolean absen
                                 GError **error);
 
 /* The verbs. */
-extern const PvtVerb pvt_verb_list, pvt_verb_doctor, pvt_verb_checkup, pvt_verb_top,
+extern const PvtVerb pvt_verb_net_policy_render, pvt_verb_list, pvt_verb_doctor, pvt_verb_checkup, pvt_verb_top,
     pvt_verb_watch;
 extern const PvtVerb pvt_verb_page, pvt_verb_ping, pvt_verb_info, pvt_verb_ip, pvt_verb_stat, pvt_verb_df,
     pvt_verb_disks, pvt_verb_disk_grow, pvt_verb_net, pvt_verb_users, pvt_verb_raw,

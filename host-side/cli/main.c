@@ -52,6 +52,7 @@ static const PvtVerb *const verbs[] = {
   &pvt_verb_time_sync,
   &pvt_verb_seal,
   &pvt_verb_upgrade,
+  &pvt_verb_net_policy_render,
   &pvt_verb_raw,
 };
 
@@ -175,7 +176,7 @@ static gboolean
 has_no_guest (const PvtVerb *verb)
 {
   return verb == &pvt_verb_list || verb == &pvt_verb_top || verb == &pvt_verb_crash_list
-         || verb == &pvt_verb_crash_show;
+         || verb == &pvt_verb_crash_show || verb == &pvt_verb_net_policy_render;
 }
 
 static char *
@@ -329,7 +330,8 @@ run_verb (PvtCli *cli, const PvtVerb *verb, int argc, char **argv, GError **erro
 {
   gboolean ok;
 
-  if (cli->address == NULL && argc > 0 && !(verb->connects_itself && argv[0][0] == '-'))
+  if (cli->address == NULL && argc > 0 && verb != &pvt_verb_net_policy_render
+      && !(verb->connects_itself && argv[0][0] == '-'))
     {
       cli->address = argv[0];
       argc--;

@@ -7,7 +7,7 @@ _pvtools_help() {
 	local lines
 	lines=$(pvtools --help 2>/dev/null | sed -n '/^Verbs:/,/^$/{/^  /p}')
 	if [ $# -eq 0 ]; then
-		sed -E 's/^  ([a-z]+( [a-z]+)*) (GUEST|\[).*/\1/' <<<"$lines"
+		sed -E 's/^  ([a-z-]+( [a-z]+)*) (GUEST|\[).*/\1/' <<<"$lines"
 	else
 		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[A-Za-z0-9][a-z0-9-]*' | grep '^-'
 	fi
@@ -49,7 +49,7 @@ _pvtools() {
 		case $word in
 		-c | -o | --connect | --output | --timeout | --for | --deadline | --to | --mountpoint | --json) skip=yes ;;
 		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
-		--boot | --frozen | --dump | --grace | --console | --crash-dir) skip=yes ;;
+		--boot | --frozen | --dump | --grace | --console | --crash-dir | --mac) skip=yes ;;
 		-e | -C | -u | -m | --env | --directory | --user) skip=yes ;;
 		--event | --metrics | --period | --size | --heartbeat | --full-percent | --count) skip=yes ;;
 		-t) [ "$verb" = exec ] || skip=yes ;;
@@ -57,7 +57,7 @@ _pvtools() {
 		*)
 			if [ -z "$verb" ]; then
 				verb=$word
-			elif [ "$verb" = disk ] || [ "$verb" = crash ]; then
+			elif [ "$verb" = disk ] || [ "$verb" = crash ] || [ "$verb" = net-policy ]; then
 				verb="$verb $word"
 			else
 				guests=$((guests + 1))
@@ -85,7 +85,9 @@ _pvtools() {
 			mapfile -t COMPREPLY < <(compgen -W "grow" -- "$cur")
 		elif [ "$verb" = crash ]; then
 			mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur")
-		elif [ "$verb" = "crash list" ]; then
+		elif [ "$verb" = net-policy ]; then
+			mapfile -t COMPREPLY < <(compgen -W "render" -- "$cur")
+		elif [ "$verb" = "crash list" ] || [ "$verb" = "net-policy render" ]; then
 			COMPREPLY=()
 		elif [ "$verb" = "crash show" ]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pvtools crash list --no-headers 2>/dev/null | cut -d' ' -f1)" -- "$cur")

@@ -7,7 +7,7 @@ function __pvtools_help
 end
 
 function __pvtools_verbs
-    __pvtools_help | sed -nE 's/^  ([a-z]+)( [a-z]+)* (GUEST|\[).*  +(.*)$/\1\t\4/p;t;s/^  ([a-z]+)( [a-z]+)* (GUEST|\[).*/\1/p'
+    __pvtools_help | sed -nE 's/^  ([a-z-]+)( [a-z]+)* (GUEST|\[).*  +(.*)$/\1\t\4/p;t;s/^  ([a-z-]+)( [a-z]+)* (GUEST|\[).*/\1/p'
 end
 
 # Words behind the program that are no options, nor an option's value.
@@ -19,7 +19,7 @@ function __pvtools_words
             set skip 0
         else if contains -- $word -c -o --connect --output --timeout --for --deadline --to --mountpoint --json --size
             set skip 1
-        else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump --grace --console --crash-dir
+        else if contains -- $word --on-panic --on-hang --limit --interval --lost-after --hung-after --boot --frozen --dump --grace --console --crash-dir --mac
             set skip 1
         else if contains -- $word -e -C -u --env --directory --user
             set skip 1
@@ -34,7 +34,7 @@ end
 
 function __pvtools_verb
     set -l words (__pvtools_words)
-    if contains -- "$words[1]" disk crash
+    if contains -- "$words[1]" disk crash net-policy
         echo $words[1] $words[2]
     else
         echo $words[1]
@@ -49,7 +49,7 @@ function __pvtools_wants_guest
     set -l words (__pvtools_words)
     set -l before (count (string split ' ' -- (__pvtools_verb)))
     test (count $words) -gt 0; or return 1
-    test "$words[1]" = crash; and return 1
+    contains -- "$words[1]" crash net-policy; and return 1
     contains -- $words[1] quiesce snapshot health; and return 0
     test "$words[1]" = disk; and set before 2
     test (count $words) -eq $before
@@ -81,6 +81,7 @@ complete -c pvtools -f
 complete -c pvtools -n __pvtools_wants_verb -a '(__pvtools_verbs)'
 complete -c pvtools -n '__fish_seen_subcommand_from disk; and test (count (__pvtools_words)) -eq 1' -a grow
 complete -c pvtools -n '__fish_seen_subcommand_from crash; and test (count (__pvtools_words)) -eq 1' -a 'list show'
+complete -c pvtools -n '__fish_seen_subcommand_from net-policy; and test (count (__pvtools_words)) -eq 1' -a render
 complete -c pvtools -n __pvtools_wants_guest -a '(__pvtools_guests)'
 complete -c pvtools -n 'string match -q -- "-*" (commandline -ct)' -a '(__pvtools_options)'
 complete -c pvtools -s c -l connect -x -a '(__pvtools_guests)' -d 'the guest'

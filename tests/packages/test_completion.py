@@ -99,7 +99,7 @@ def verbs():
     text = subprocess.run(["pvtools", "--help"], env=environment(), capture_output=True, text=True,
                           check=True).stdout
     block = text.split("\nVerbs:\n")[1].split("\n\n")[0]
-    found = re.findall(r"^  ([a-z]+)", block, re.M)
+    found = re.findall(r"^  ([a-z-]+)", block, re.M)
     check(len(found) > 10, text)
     return sorted(set(found))
 
