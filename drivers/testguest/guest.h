@@ -95,6 +95,11 @@ unsigned find_mmio (struct virtio_transport *found[], unsigned room);
 /* What every device owes; before its own cases. @bus is "pci" or "mmio". */
 void test_clauses (struct virtio_transport *transport, const char *bus,
                    const struct virtio_options *options);
+/* The window of configuration space; vectors, which leaves it reset. */
+void test_window (struct virtio_pci *pci);
+void test_vectors (struct virtio_pci *pci);
+/* What no driver may do, for the auditor (option rude=1). */
+void test_rude (struct virtio_pci *pci, const struct virtio_options *options);
 /* Odd requests to a disk. */
 void test_requests (struct virtio_transport *transport, const struct virtio_options *options);
 void test_blk (struct virtio_transport *transport, const struct virtio_options *options);

@@ -141,6 +141,13 @@ run_variant (struct virtio_transport *const devices[], unsigned n, const char *b
     {
       size_t mark = guest_memory_mark ();
 
+      if (guest_option ("rude="))
+        {
+          check_prefix (name_of ("rude", bus, variant));
+          if (bus[0] == 'p')
+            test_rude ((struct virtio_pci *) devices[i], &options); /* its first member */
+          continue;
+        }
       switch (devices[i]->device_id)
         {
         case VIRTIO_ID_BLOCK:

@@ -184,6 +184,8 @@ test_clauses (struct virtio_transport *transport, const char *bus,
     {
       pci_common ((struct virtio_pci *) transport);
       pci_structures ((struct virtio_pci *) transport);
+      test_window ((struct virtio_pci *) transport);
+      test_vectors ((struct virtio_pci *) transport);
     }
   reset (transport);
   if (transport->device_id == VIRTIO_ID_RNG)

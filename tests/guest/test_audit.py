@@ -25,6 +25,7 @@ MiB = 1 << 20
 GUEST = os.environ.get("PVT_TESTGUEST", "")
 RINGS = {"C10", "C19", "F1", "F3", "S1", "S3", "S5", "S6", "S8", "S9", "S13"}
 PACKED = {"C10", "C19", "F1", "F3", "P1", "P4", "P6", "P8", "P11"}
+PCI = {"C1", "C3", "C4", "C6", "C14", "C15", "PCI3", "PCI8", "PCI16", "PCI17"}
 REGISTERS = {"C1", "C3", "C6", "C14", "C15", "M5", "M6", "M7", "M11"}
 DISK = {"B3", "B4", "B5", "B6", "B7"}
 
@@ -97,7 +98,7 @@ def test_linux_is_clean_on_packed_rings():
     audited_linux(",packed=on", PACKED)
 
 
-def run_guest(directory, words, *more):
+def run_guest(directory, words, *more, transport="mmio"):
     """Our drivers on the devices of pvtools-vmm run, without Linux or hardware."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise Skip("/dev/kvm cannot be opened here")
@@ -108,23 +109,43 @@ def run_guest(directory, words, *more):
     slots = " ".join(f"virtio_mmio.device=4K@{0xd0000000 + 0x1000 * i:#x}:{10 + i}" for i in range(2))
     return subprocess.run(
         [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", "--append",
-         f"{words} {slots}", "--transport", "mmio", "--disk", f"file={disk},serial=audited", "--rng",
+         f"{words} {slots}", "--transport", transport, "--disk", f"file={disk},serial=audited", "--rng",
          f"--audit={directory}/audit", *more],
         capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_our_drivers_are_clean_on_every_ring():
+def our_drivers_are_clean(transport, registers):
     with tempfile.TemporaryDirectory(prefix="pvt-audit-") as name:
         directory = pathlib.Path(name)
-        done = run_guest(directory, "polite=1")
+        done = run_guest(directory, "polite=1", transport=transport)
         equal((done.returncode, "not ok" in done.stdout), (0, False), done.stdout[-2000:] + done.stderr)
         findings, checked = read(directory / "audit")
         # The test guest refuses packed rings for half of its variants: it says so.
         equal([line for line in findings if line["finding"] != "F4"], [], "what our drivers do wrong")
-        equal((RINGS | PACKED | DISK | REGISTERS) - set(checked["blk"]), set(),
+        equal((RINGS | PACKED | DISK | registers) - set(checked["blk"]), set(),
               "clauses that nothing was held against")
         note(f"{sum(sum(device.values()) for device in checked.values())} checks of "
              f"{len(set(checked['blk']) | set(checked['rng']))} clauses")
+
+
+def test_our_drivers_are_clean_on_every_ring():
+    our_drivers_are_clean("mmio", REGISTERS)
+
+
+def test_our_drivers_are_clean_by_pci():
+    our_drivers_are_clean("pci", PCI | {"PCI14"})
+
+
+def test_rude_registers_are_named():
+    """With rude=1 the test guest uses virtio-pci's registers as no driver may."""
+    with tempfile.TemporaryDirectory(prefix="pvt-audit-") as name:
+        directory = pathlib.Path(name)
+        done = run_guest(directory, "variants=0x01 rude=1", transport="pci")
+        equal((done.returncode, "not ok" in done.stdout), (0, False), done.stdout[-2000:] + done.stderr)
+        findings, _ = read(directory / "audit")
+        equal({line["finding"] for line in findings}, {"PCI3", "PCI8", "PCI11", "PCI14", "PCI16", "PCI17"},
+              "what was found")
+        equal({line["device"] for line in findings}, {"rng"}, "of which device")
 
 
 def test_odd_requests_are_named():

@@ -21,8 +21,8 @@ on_access (struct vdev_hook *hook, enum vdev_bus bus, uint64_t offset, unsigned 
 {
   if (bus == VDEV_BUS_MMIO)
     audit_mmio_access (audit_of (hook), offset, len, value, write);
-  else if (bus == VDEV_BUS_PCI_DEVICE && !write)
-    audit_config_read (audit_of (hook), offset, len);
+  else
+    audit_pci_access (audit_of (hook), bus, offset, len, value, write);
 }
 
 static void
@@ -39,7 +39,7 @@ check_early_kick (struct audit *audit, unsigned q, int kick)
 {
   struct pollfd state = { .fd = kick, .events = POLLIN };
 
-  if (audit->mmio.seen && kick >= 0 && !(audit->mmio.status & VIRTIO_STATUS_DRIVER_OK))
+  if (audit->life.seen && kick >= 0 && !(audit->life.status & VIRTIO_STATUS_DRIVER_OK))
     AUDIT (audit, C4, (int) q, -1, poll (&state, 1, 0) != 1, "the doorbell was rung");
 }
 
@@ -121,7 +121,7 @@ audit_new (struct audit **result, struct vdev *dev, struct audit_log *log)
     return -ENOMEM;
   audit->hook.ops = &ops;
   audit->log = log;
-  audit->mmio.stopping = -1;
+  audit->mmio.stopping = audit->pci.vector_at = -1;
   snprintf (audit->name, sizeof audit->name, "%s", dev->kind);
   vdev_hook_add (dev, &audit->hook);
   *result = audit;

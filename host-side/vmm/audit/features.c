@@ -49,7 +49,7 @@ audit_features (struct audit *audit, uint64_t features)
   AUDIT (audit, C10, -1, -1, extra == 0, "features %#llx were not offered",
          (unsigned long long) extra);
   AUDIT (audit, F1, -1, -1, features >> VIRTIO_F_VERSION_1 & 1, "it is not");
-  if (audit->mmio.seen && dev->features >> VIRTIO_F_RING_PACKED & 1)
+  if (audit->life.seen && dev->features >> VIRTIO_F_RING_PACKED & 1)
     AUDIT (audit, F4, -1, -1, features >> VIRTIO_F_RING_PACKED & 1, "it is not");
   if (dev->id != VIRTIO_ID_NET)
     return;

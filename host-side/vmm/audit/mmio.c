@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a driver does with the registers of virtio-mmio (4.2), and by them with
- * the device's life (3.1). One access after the other, under the transport's lock. */
+/* What a driver does with the registers of virtio-mmio (4.2). One access after the
+ * other, under the transport's lock. */
 #include "private.h"
 
 #include <virtio/device.h>
@@ -88,53 +88,16 @@ check_discovery (struct audit *audit, uint64_t offset, bool write)
                        (unsigned) offset);
 }
 
-static void
-write_status (struct audit *audit, uint32_t value)
-{
-  struct audit_mmio *mmio = &audit->mmio;
-  uint32_t gained = value & ~mmio->status;
-
-  if (value == 0)
-    {
-      audit_mmio_reset (audit);
-      return;
-    }
-  AUDIT (audit, C6, -1, -1, (value & mmio->status) == mmio->status, "%#x is written over %#x",
-         value, mmio->status);
-  AUDIT (audit, C6, -1, -1, !(mmio->status & VIRTIO_STATUS_FAILED), "%#x after FAILED", value);
-  if (gained & VIRTIO_STATUS_ACKNOWLEDGE)
-    AUDIT (audit, C1, -1, -1, mmio->reset, "ACKNOWLEDGE without a reset");
-  /* Who goes on without having read 0 has not waited for the reset. */
-  if (gained & VIRTIO_STATUS_ACKNOWLEDGE && mmio->reset)
-    AUDIT (audit, C14, -1, -1, mmio->reset_read, "it is not read before ACKNOWLEDGE");
-  if (gained & VIRTIO_STATUS_DRIVER)
-    AUDIT (audit, C1, -1, -1, value & VIRTIO_STATUS_ACKNOWLEDGE, "DRIVER without ACKNOWLEDGE");
-  if (gained & VIRTIO_STATUS_FEATURES_OK)
-    AUDIT (audit, C1, -1, -1, mmio->status & VIRTIO_STATUS_DRIVER, "FEATURES_OK without DRIVER");
-  if (gained & VIRTIO_STATUS_DRIVER_OK)
-    AUDIT (audit, C1, -1, -1, mmio->ok_read, "DRIVER_OK before FEATURES_OK was read back");
-  mmio->status = value;
-}
-
 void
 audit_mmio_reset (struct audit *audit)
 {
   struct audit_mmio *mmio = &audit->mmio;
 
-  mmio->status = 0;
-  mmio->reset = true;
-  mmio->reset_read = mmio->ok_read = mmio->interrupts_read = false;
+  mmio->interrupts_read = false;
   mmio->interrupts = 0;
   mmio->device_sel = mmio->driver_sel = false;
   for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
     mmio->ready[q] = false;
-}
-
-static void
-read_status (struct audit_mmio *mmio, uint32_t value)
-{
-  mmio->reset_read |= value == 0;
-  mmio->ok_read |= (value & VIRTIO_STATUS_FEATURES_OK) != 0;
 }
 
 static void
@@ -148,8 +111,8 @@ check_queue (struct audit *audit, uint64_t offset, uint32_t value)
     return;
   if (offset == VIRTIO_MMIO_QUEUE_READY)
     {
-      AUDIT (audit, C1, (int) q, -1, value == 0 || mmio->ok_read,
-             "a queue before FEATURES_OK was read back");
+    if (value)
+        audit_life_queue (audit, q);
       if (value == 0 && mmio->ready[q])
         mmio->stopping = (int) q;
       mmio->ready[q] = value == 1;
@@ -190,21 +153,22 @@ on_write (struct audit *audit, uint64_t offset, uint32_t value)
       break;
     case VIRTIO_MMIO_DRIVER_FEATURES:
       AUDIT (audit, M7, -1, -1, mmio->driver_sel, "no half was selected for this write");
-      AUDIT (audit, C3, -1, -1, !(mmio->status & VIRTIO_STATUS_FEATURES_OK), "%#x", value);
+      audit_life_accept (audit, value);
       mmio->driver_sel = false;
       break;
     case VIRTIO_MMIO_QUEUE_SEL:
       mmio->queue = value;
       break;
     case VIRTIO_MMIO_QUEUE_NOTIFY:
-      AUDIT (audit, C4, (int) (value & 0xffff) % VDEV_QUEUES_MAX, -1,
-             mmio->status & VIRTIO_STATUS_DRIVER_OK, "the doorbell was rung");
+      audit_life_notify (audit, value & 0xffff);
       break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
       check_acknowledge (audit, value);
       break;
     case VIRTIO_MMIO_STATUS:
-      write_status (audit, value);
+      audit_life_write_status (audit, value);
+      if (value == 0)
+        audit_mmio_reset (audit);
       break;
     default:
       if (kind_of (offset) & QUEUE || offset == VIRTIO_MMIO_QUEUE_READY)
@@ -228,62 +192,31 @@ on_read (struct audit *audit, uint64_t offset, uint32_t value)
       mmio->interrupts = value;
       break;
     case VIRTIO_MMIO_STATUS:
-      read_status (mmio, value);
+      audit_life_read_status (audit, value);
       break;
     default:
       break;
     }
 }
 
-/* A field wider than an access is two reads, with the generation in front and behind. */
-static void
-check_wide (struct audit *audit, uint64_t field)
-{
-  struct audit_mmio *mmio = &audit->mmio;
-  bool capacity = audit->hook.dev->id == VIRTIO_ID_BLOCK && field < 8;
-
-  if (!capacity)
-    return;
-  AUDIT (audit, C15, -1, -1, mmio->generation,
-         "half of the capacity is read without the generation before it");
-  mmio->wide_open = true;
-}
-
 static void
 on_config (struct audit *audit, uint64_t field, unsigned len, bool write)
 {
-  bool emergency = audit->hook.dev->id == VIRTIO_ID_CONSOLE && field == 8;
-
   AUDIT (audit, M5, -1, -1, (len == 1 || len == 2 || len == 4) && field % len == 0,
          "%u bytes of configuration at %u", len, (unsigned) field);
-  if (!write)
-    {
-      audit_config_read (audit, field, len);
-      check_wide (audit, field);
-    }
-  else if (!emergency) /* which is for a device that nobody has set up (5.3.4) */
-    AUDIT (audit, C2, -1, -1, audit->mmio.status & VIRTIO_STATUS_FEATURES_OK, "byte %u is written",
-           (unsigned) field);
+  audit_life_config (audit, field, len, write);
 }
 
 void
 audit_mmio_access (struct audit *audit, uint64_t offset, unsigned len, uint64_t value, bool write)
 {
-  struct audit_mmio *mmio = &audit->mmio;
-  bool generation = offset == VIRTIO_MMIO_CONFIG_GENERATION && !write;
-
-  mmio->seen = true;
   check_discovery (audit, offset, write);
   if (offset >= VIRTIO_MMIO_CONFIG)
     {
       on_config (audit, offset - VIRTIO_MMIO_CONFIG, len, write);
       return;
     }
-  if (mmio->wide_open)
-    AUDIT (audit, C15, -1, -1, generation,
-           "the capacity was read without the generation behind it");
-  mmio->wide_open = false;
-  mmio->generation = generation;
+  audit_life_register (audit, offset == VIRTIO_MMIO_CONFIG_GENERATION && !write);
   check_register (audit, offset, len, write);
   if (write)
     on_write (audit, offset, (uint32_t) value);

@@ -39,6 +39,12 @@
   X (M9, "4.2.2.2", MUST, "only pending and defined interrupts are acknowledged") \
   X (M10, "4.2.3.4.1", MUST, "InterruptStatus is read before it is acknowledged") \
   X (M11, "4.2.2.2", MUST, "shared memory registers are left alone by who expects none") \
+  X (PCI3, "4.1.3.1", MUST, "fields are accessed in their own width, those of 64 bits in halves") \
+  X (PCI8, "4.1.4.3.2", MUST, "read-only fields are not written; a queue is whole before it is enabled, and never disabled") \
+  X (PCI11, "4.1.4.5.2", SHOULD, "the ISR status is left alone when queues have MSI-X interrupts") \
+  X (PCI14, "4.1.4.9.2", MUST, "the window of configuration space is aligned and inside another capability's structure") \
+  X (PCI16, "4.1.5.1.2.2", MUST, "a vector is one of the table's, and what became of it is read back") \
+  X (PCI17, "4.1.5.2", MUST, "a doorbell takes 16 bits, the queue's number, at the queue's own place") \
   X (B3, "5.2.5.1", MUST, "flushes and cache modes go with their features") \
   X (B4, "5.2.6.1", MUST, "requests lie on the disk, have whole sectors and do not write what is read-only") \
   X (B5, "5.2.6.1", MUST, "a flush has sector 0 and no data") \
@@ -104,17 +110,34 @@ struct audit_queue
   bool stats_out; /* balloon */
 };
 
+/* How far a driver has come with a device whose registers are here. */
+struct audit_life
+{
+  bool seen; /* any register */
+  bool reset, reset_read, ok_read;
+  bool generation, wide_open;
+  uint32_t status;
+};
+
 /* What the registers of virtio-mmio were used for. */
 struct audit_mmio
 {
-  bool seen, magic, version, id;
-  bool reset, reset_read, ok_read;
-  bool generation, wide_open;
+  bool magic, version, id;
   bool device_sel, driver_sel;
-  uint32_t status, queue, interrupts;
+  uint32_t queue, interrupts;
   bool interrupts_read;
   bool ready[VDEV_QUEUES_MAX];
   int stopping; /* a queue whose QueueReady is to be read back, or -1 */
+};
+
+/* What those of virtio-pci were used for. */
+struct audit_pci
+{
+  bool msix, isr_read;
+  uint32_t queue;
+  int vector_at; /* the field of a vector that is to be read back, or -1 */
+  bool enabled[VDEV_QUEUES_MAX];
+  uint8_t written[VDEV_QUEUES_MAX]; /* of a queue's areas: bits */
 };
 
 struct audit
@@ -123,7 +146,9 @@ struct audit
   struct audit_log *log;
   char name[16];
   uint64_t accepted;
+  struct audit_life life;
   struct audit_mmio mmio;
+  struct audit_pci pci;
   bool ports_ready; /* console */
   uint64_t reported; /* checks when the last report was written */
   struct audit_queue *queues[VDEV_QUEUES_MAX];
@@ -168,6 +193,16 @@ bool audit_has_place (const struct audit_queue *queue, const void *place);
 
 /* ---- registers, devices ---- */
 
+void audit_life_write_status (struct audit *audit, uint32_t value);
+void audit_life_read_status (struct audit *audit, uint32_t value);
+void audit_life_accept (struct audit *audit, uint32_t value);
+void audit_life_queue (struct audit *audit, uint32_t q);
+void audit_life_notify (struct audit *audit, uint32_t q);
+/* Any register but the device's configuration; @generation: a read of its generation. */
+void audit_life_register (struct audit *audit, bool generation);
+void audit_life_config (struct audit *audit, uint64_t field, unsigned len, bool write);
+void audit_pci_access (struct audit *audit, enum vdev_bus bus, uint64_t offset, unsigned len,
+                       uint64_t value, bool write);
 void audit_mmio_access (struct audit *audit, uint64_t offset, unsigned len, uint64_t value,
                         bool write);
 void audit_mmio_reset (struct audit *audit);

@@ -21,6 +21,9 @@ enum vdev_bus
   VDEV_BUS_PCI_COMMON, /* 4.1.4.3 */
   VDEV_BUS_PCI_DEVICE, /* 4.1.4.6 */
   VDEV_BUS_PCI_ISR,    /* 4.1.4.5 */
+  VDEV_BUS_PCI_NOTIFY, /* 4.1.4.4 */
+  VDEV_BUS_PCI_WINDOW, /* 4.1.4.9: @value is the BAR */
+  VDEV_BUS_PCI_MSIX,   /* the function's MSI-X is on, or off: @value */
 };
 
 /* All of them may be NULL. */

@@ -166,20 +166,18 @@ virtio_pci_access_common (struct virtio_pci *pci, uint64_t offset, void *bytes, 
                           bool write)
 {
   struct vdev *dev = pci->regs.dev;
+  bool whole = width_at (offset) == len;
   uint32_t value = 0;
 
-  if (width_at (offset) != len)
-    return;
   if (write)
+    memcpy (&value, bytes, len < sizeof value ? len : sizeof value);
+  else if (whole)
     {
-      memcpy (&value, bytes, len);
-      if (dev->hooks)
-        vdev_hooks_access (dev, VDEV_BUS_PCI_COMMON, offset, len, value, true);
-      write_common (pci, offset, value);
-      return;
+      value = read_common (pci, offset);
+      memcpy (bytes, &value, len);
     }
-  value = read_common (pci, offset);
   if (dev->hooks)
-    vdev_hooks_access (dev, VDEV_BUS_PCI_COMMON, offset, len, value, false);
-  memcpy (bytes, &value, len);
+    vdev_hooks_access (dev, VDEV_BUS_PCI_COMMON, offset, len, value, write);
+  if (write && whole)
+    write_common (pci, offset, value);
 }

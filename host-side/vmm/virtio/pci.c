@@ -52,10 +52,24 @@ static const struct vdev_transport transport = { notify, config_changed, broken 
 
 /* ---- the BAR ---- */
 
+/* Who watches is told of every access, as it was made. */
+static void
+tell_hooks (struct virtio_pci *pci, enum vdev_bus bus, uint64_t offset, const void *bytes,
+            unsigned len, bool write)
+{
+  uint64_t value = 0;
+
+  if (pci->regs.dev->hooks == NULL)
+    return;
+  memcpy (&value, bytes, len < sizeof value ? len : sizeof value);
+  vdev_hooks_access (pci->regs.dev, bus, offset, len, value, write);
+}
+
 /* A doorbell the machine does not catch; which one it is tells the queue. */
 static void
-access_doorbell (struct virtio_pci *pci, uint64_t offset, bool write)
+access_doorbell (struct virtio_pci *pci, uint64_t offset, const void *bytes, unsigned len, bool write)
 {
+  tell_hooks (pci, VDEV_BUS_PCI_NOTIFY, offset, bytes, len, write);
   if (write && offset % VIRTIO_PCI_NOTIFY_STEP == 0)
     vdev_kick (pci->regs.dev, (unsigned) (offset / VIRTIO_PCI_NOTIFY_STEP));
 }
@@ -72,15 +86,17 @@ access_page (struct virtio_pci *pci, uint64_t page, uint64_t offset, void *bytes
     case VIRTIO_PCI_ISR: /* reading clears */
       if (offset == 0 && len == 1 && !write)
         *(uint8_t *) bytes = atomic_exchange (&pci->isr, 0);
+      tell_hooks (pci, VDEV_BUS_PCI_ISR, offset, bytes, len, write);
       break;
     case VIRTIO_PCI_DEVICE:
+      if (!write)
+        vdev_read_config (pci->regs.dev, (unsigned) offset, bytes, len);
+      tell_hooks (pci, VDEV_BUS_PCI_DEVICE, offset, bytes, len, write);
       if (write)
         vdev_write_config (pci->regs.dev, (unsigned) offset, bytes, len);
-      else
-        vdev_read_config (pci->regs.dev, (unsigned) offset, bytes, len);
       break;
     case VIRTIO_PCI_NOTIFY:
-      access_doorbell (pci, offset, write);
+      access_doorbell (pci, offset, bytes, len, write);
       break;
     case VIRTIO_PCI_TABLE:
       msix_table (&pci->msix, offset, bytes, len, write);
@@ -117,6 +133,8 @@ use_window (struct virtio_pci *pci, bool write)
   struct virtio_pci_cfg_cap *cap = (void *) (pci->function.config + pci->window_at);
   uint32_t offset = cap->cap.offset, len = cap->cap.length;
 
+  if (len && pci->regs.dev->hooks) /* of no length: somebody looks at all there is */
+    vdev_hooks_access (pci->regs.dev, VDEV_BUS_PCI_WINDOW, offset, len, cap->cap.bar, write);
   if (cap->cap.bar != 0 || (len != 1 && len != 2 && len != 4) || offset % len
       || offset >= VIRTIO_PCI_BAR_BYTES)
     return;
@@ -151,13 +169,17 @@ wrote_config (struct pci_function *function, unsigned offset, unsigned len)
     {
       pthread_mutex_lock (&pci->lock);
       msix_control (&pci->msix, bits & PCI_MSIX_FLAGS_ENABLE >> 8, bits & PCI_MSIX_FLAGS_MASKALL >> 8);
+      if (pci->regs.dev->hooks)
+        vdev_hooks_access (pci->regs.dev, VDEV_BUS_PCI_MSIX, 0, 2, (bits & PCI_MSIX_FLAGS_ENABLE >> 8) != 0,
+                           true);
       pthread_mutex_unlock (&pci->lock);
     }
   if (hits_window (pci, offset, len))
     use_window (pci, true);
 }
 
-/* The doorbells are where the BAR is. What cannot be caught comes by access_doorbell(). */
+/* The doorbells are where the BAR is. What cannot be caught comes by access_doorbell(), as
+ * all do that somebody watches: a caught one says neither its width nor its value. */
 static void
 moved (struct pci_function *function, unsigned bar)
 {
@@ -171,7 +193,7 @@ moved (struct pci_function *function, unsigned bar)
 
       if (pci->doorbell[q])
         platform->doorbell (platform->data, pci->doorbells_at + offset, pci->regs.kick[q], false);
-      pci->doorbell[q] = to != PCI_NOWHERE
+      pci->doorbell[q] = to != PCI_NOWHERE && pci->regs.dev->hooks == NULL
                          && platform->doorbell (platform->data, to + offset, pci->regs.kick[q], true) == 0;
     }
   pci->doorbells_at = to;

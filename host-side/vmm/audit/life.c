@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The life of a device (3.1) as its driver leads it by registers, whatever their
+ * layout. */
+#include "private.h"
+
+#include <virtio/device.h>
+
+void
+audit_life_write_status (struct audit *audit, uint32_t value)
+{
+  struct audit_life *life = &audit->life;
+  uint32_t gained = value & ~life->status;
+
+  if (value == 0)
+    {
+      *life = (struct audit_life) { .seen = true, .reset = true };
+      return;
+    }
+  AUDIT (audit, C6, -1, -1, (value & life->status) == life->status, "%#x is written over %#x",
+         value, life->status);
+  AUDIT (audit, C6, -1, -1, !(life->status & VIRTIO_STATUS_FAILED), "%#x after FAILED", value);
+  if (gained & VIRTIO_STATUS_ACKNOWLEDGE)
+    AUDIT (audit, C1, -1, -1, life->reset, "ACKNOWLEDGE without a reset");
+  /* Who goes on without having read 0 has not waited for the reset. */
+  if (gained & VIRTIO_STATUS_ACKNOWLEDGE && life->reset)
+    AUDIT (audit, C14, -1, -1, life->reset_read, "it is not read before ACKNOWLEDGE");
+  if (gained & VIRTIO_STATUS_DRIVER)
+    AUDIT (audit, C1, -1, -1, value & VIRTIO_STATUS_ACKNOWLEDGE, "DRIVER without ACKNOWLEDGE");
+  if (gained & VIRTIO_STATUS_FEATURES_OK)
+    AUDIT (audit, C1, -1, -1, life->status & VIRTIO_STATUS_DRIVER, "FEATURES_OK without DRIVER");
+  if (gained & VIRTIO_STATUS_DRIVER_OK)
+    AUDIT (audit, C1, -1, -1, life->ok_read, "DRIVER_OK before FEATURES_OK was read back");
+  life->status = value;
+}
+
+void
+audit_life_read_status (struct audit *audit, uint32_t value)
+{
+  struct audit_life *life = &audit->life;
+
+  life->reset_read |= value == 0;
+  life->ok_read |= (value & VIRTIO_STATUS_FEATURES_OK) != 0;
+}
+
+void
+audit_life_accept (struct audit *audit, uint32_t value)
+{
+  AUDIT (audit, C3, -1, -1, !(audit->life.status & VIRTIO_STATUS_FEATURES_OK), "%#x", value);
+}
+
+void
+audit_life_queue (struct audit *audit, uint32_t q)
+{
+  AUDIT (audit, C1, (int) q, -1, audit->life.ok_read, "a queue before FEATURES_OK was read back");
+}
+
+void
+audit_life_notify (struct audit *audit, uint32_t q)
+{
+  AUDIT (audit, C4, (int) (q % VDEV_QUEUES_MAX), -1, audit->life.status & VIRTIO_STATUS_DRIVER_OK,
+         "the doorbell was rung");
+}
+
+void
+audit_life_register (struct audit *audit, bool generation)
+{
+  struct audit_life *life = &audit->life;
+
+  life->seen = true;
+  if (life->wide_open)
+    AUDIT (audit, C15, -1, -1, generation, "the capacity was read without the generation behind it");
+  life->wide_open = false;
+  life->generation = generation;
+}
+
+/* A field wider than an access is two reads, with the generation in front and behind. */
+static void
+check_wide (struct audit *audit, uint64_t field)
+{
+  struct audit_life *life = &audit->life;
+  bool capacity = audit->hook.dev->id == VIRTIO_ID_BLOCK && field < 8;
+
+  if (!capacity)
+    return;
+  AUDIT (audit, C15, -1, -1, life->generation,
+         "half of the capacity is read without the generation before it");
+  life->wide_open = true;
+}
+
+void
+audit_life_config (struct audit *audit, uint64_t field, unsigned len, bool write)
+{
+  bool emergency = audit->hook.dev->id == VIRTIO_ID_CONSOLE && field == 8;
+
+  audit->life.seen = true;
+  if (!write)
+    {
+      audit_config_read (audit, field, len);
+      check_wide (audit, field);
+    }
+  else if (!emergency) /* which is for a device that nobody has set up (5.3.4) */
+    AUDIT (audit, C2, -1, -1, audit->life.status & VIRTIO_STATUS_FEATURES_OK, "byte %u is written",
+           (unsigned) field);
+}
