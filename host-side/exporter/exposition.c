@@ -42,21 +42,33 @@ pvt_exposition_number (GString *out, double value)
 }
 
 static void
-write_sample (GString *out, const char *name, const PvtExposed *set, const PvtSample *sample)
+write_label (GString *out, const char *name, const char *value)
 {
-  const char *labels = set->metrics->labels->str + sample->labels;
+  if (value == NULL)
+    return;
+  if (out->str[out->len - 1] != '{')
+    g_string_append_c (out, ',');
+  g_string_append (out, name);
+  g_string_append (out, "=\"");
+  pvt_label_escape (out, value);
+  g_string_append_c (out, '"');
+}
+
+static void
+write_sample (GString *out, const char *name, const char *guest, const char *domain,
+              const PvtMetrics *metrics, const PvtSample *sample)
+{
+  const char *labels = metrics->labels->str + sample->labels;
 
   g_string_append (out, name);
   g_string_append (out, suffixes[sample->suffix]);
-  if (set->guest || *labels)
+  if (guest || domain || *labels)
     {
       g_string_append_c (out, '{');
-      if (set->guest)
-        {
-          g_string_append (out, "guest=\"");
-          pvt_label_escape (out, set->guest);
-          g_string_append (out, *labels ? "\"," : "\"");
-        }
+      write_label (out, "guest", guest);
+      write_label (out, "domain", domain);
+      if (*labels && out->str[out->len - 1] != '{')
+        g_string_append_c (out, ',');
       g_string_append (out, labels);
       g_string_append_c (out, '}');
     }
@@ -77,6 +89,7 @@ write_family (GString *out, guint f, const PvtExposed *sets, guint n_sets, const
 {
   const PvtFamily *family = &pvt_families[f];
   gboolean ours = g_str_has_prefix (family->name, "pvtools_"), begun = FALSE;
+  gboolean libvirts = g_str_has_prefix (family->name, "libvirt_");
   char name[128];
 
   g_snprintf (name, sizeof name, "%s%s", ours ? "" : prefix, family->name);
@@ -86,7 +99,8 @@ write_family (GString *out, guint f, const PvtExposed *sets, guint n_sets, const
         if (!begun)
           write_head (out, name, family);
         begun = TRUE;
-        write_sample (out, name, &sets[s],
+        write_sample (out, name, libvirts ? NULL : sets[s].guest, libvirts ? sets[s].domain : NULL,
+                      sets[s].metrics,
                       &g_array_index (sets[s].metrics->samples, PvtSample, i));
       }
 }

@@ -13,6 +13,7 @@ typedef struct
 {
   const PvtMetrics *metrics; /* sealed */
   const char *guest;         /* value of the label guest; NULL: no such label */
+  const char *domain;        /* the same, domain, for names of libvirt's exporters alone */
 } PvtExposed;
 
 /* Appends the samples of all @sets, which stay whole families: a family that

@@ -14,7 +14,7 @@ const PvtFamily pvt_families[PVT_N_FAMILIES] = {
   [PVT_F_VMSTAT_##id] = { "node_vmstat_" #id, PVT_UNTYPED, "Field " key " of /proc/vmstat." },
   PVT_NODE_FAMILIES (ROW) PVT_MEMORY_KEYS (MEMORY_ROW) PVT_PAGE_KEYS (PAGE_ROW)
       PVT_VMSTAT_KEYS (VMSTAT_ROW) PVT_DISK_FAMILIES (ROW) PVT_NETWORK_FAMILIES (ROW)
-          PVT_OWN_FAMILIES (ROW)
+          PVT_OWN_FAMILIES (ROW) PVT_LIBVIRT_FAMILIES (ROW)
 };
 
 typedef struct

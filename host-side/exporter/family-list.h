@@ -199,3 +199,40 @@
   F (PROC_RSS, "process_resident_memory_bytes", GAUGE, "Resident memory of this exporter.")        \
   F (PROC_FDS, "process_open_fds", GAUGE, "Open file descriptors of this exporter.")               \
   F (PROC_START, "process_start_time_seconds", GAUGE, "When this exporter was started.")
+
+#define PVT_LIBVIRT_FAMILIES(F)                                                                    \
+  F (LV_STATE, "libvirt_domain_info_vstate", GAUGE, "1 running, 3 paused, 5 shut off, 6 crashed.") \
+  F (LV_CPUS, "libvirt_domain_info_virtual_cpus", GAUGE, "CPUs that are online in the guest.")     \
+  F (LV_CPU_TIME, "libvirt_domain_info_cpu_time_seconds_total", COUNTER,                           \
+     "Seconds the CPUs worked, as the guest counts.")                                              \
+  F (LV_MEM_AVAILABLE, "libvirt_domain_memory_stats_available_bytes", GAUGE,                       \
+     "Memory that the guest sees: its MemTotal.")                                                  \
+  F (LV_MEM_UNUSED, "libvirt_domain_memory_stats_unused_bytes", GAUGE,                             \
+     "Memory nobody uses: its MemFree.")                                                           \
+  F (LV_MEM_USABLE, "libvirt_domain_memory_stats_usable_bytes", GAUGE,                             \
+     "Memory to be had without swapping: its MemAvailable.")                                       \
+  F (LV_MEM_CACHE, "libvirt_domain_memory_stats_disk_cache_bytes", GAUGE,                          \
+     "Memory for files: its Cached.")                                                              \
+  F (LV_MEM_PERCENT, "libvirt_domain_memory_stats_used_percent", GAUGE,                            \
+     "Memory in use without caches.")                                                              \
+  F (LV_READ_BYTES, "libvirt_domain_block_stats_read_bytes_total", COUNTER,                        \
+     "Bytes read, by the guest's name of the disk.")                                               \
+  F (LV_READS, "libvirt_domain_block_stats_read_requests_total", COUNTER, "Reads completed.")      \
+  F (LV_WRITE_BYTES, "libvirt_domain_block_stats_write_bytes_total", COUNTER, "Bytes written.")    \
+  F (LV_WRITES, "libvirt_domain_block_stats_write_requests_total", COUNTER, "Writes completed.")   \
+  F (LV_RX_BYTES, "libvirt_domain_interface_stats_receive_bytes_total", COUNTER,                   \
+     "Bytes in receiving, by the guest's name of the interface.")                                  \
+  F (LV_RX_PACKETS, "libvirt_domain_interface_stats_receive_packets_total", COUNTER,               \
+     "Packets in receiving.")                                                                      \
+  F (LV_RX_ERRORS, "libvirt_domain_interface_stats_receive_errors_total", COUNTER,                 \
+     "Errors in receiving.")                                                                       \
+  F (LV_RX_DROPS, "libvirt_domain_interface_stats_receive_drops_total", COUNTER,                   \
+     "Drops in receiving.")                                                                        \
+  F (LV_TX_BYTES, "libvirt_domain_interface_stats_transmit_bytes_total", COUNTER,                  \
+     "Bytes in sending, by the guest's name of the interface.")                                    \
+  F (LV_TX_PACKETS, "libvirt_domain_interface_stats_transmit_packets_total", COUNTER,              \
+     "Packets in sending.")                                                                        \
+  F (LV_TX_ERRORS, "libvirt_domain_interface_stats_transmit_errors_total", COUNTER,                \
+     "Errors in sending.")                                                                         \
+  F (LV_TX_DROPS, "libvirt_domain_interface_stats_transmit_drops_total", COUNTER,                  \
+     "Drops in sending.")

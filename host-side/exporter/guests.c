@@ -4,6 +4,7 @@
 #include "collect.h"
 #include "gather.h"
 #include "guest.h"
+#include "libvirt-names.h"
 
 /* Threads that ask guests which answered last time, and all others. Those of
  * libvirt have their own: when it hangs, no deadline of ours ends a call. */
@@ -155,6 +156,8 @@ ask (gpointer data, gpointer user_data)
       metrics = pvt_metrics_new ();
       began = g_get_monotonic_time ();
       collect (channel, guests->config.timeout_ms, metrics, &sign, &error);
+      if (guests->config.libvirt_names)
+        pvt_libvirt_names_add (metrics);
       seconds = (double) (g_get_monotonic_time () - began) / 1e6;
       g_mutex_lock (&guests->lock);
       count (guests, error == NULL, seconds);
@@ -175,6 +178,8 @@ make_states (PvtGuests *guests)
       for (guint other = 0; other < PVT_HEALTH_N_STATES; other++)
         pvt_metrics_add (guests->states[state], PVT_F_HEALTH, state == other, "state",
                          pvt_health_state_name (other), NULL);
+      if (guests->config.libvirt_names)
+        pvt_libvirt_names_add_state (guests->states[state], state);
       pvt_metrics_seal (guests->states[state]);
     }
 }

@@ -20,6 +20,7 @@ typedef struct
   int timeout_ms; /* what a guest has for all its answers */
   int max_age_ms; /* how long figures serve */
   int refresh_ms; /* how often guests are asked by themselves; 0: when somebody wants to know */
+  gboolean libvirt_names;
 } PvtGuestsConfig;
 
 typedef struct _PvtGuests PvtGuests;

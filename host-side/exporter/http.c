@@ -37,6 +37,7 @@ typedef struct
   PvtHttp *http;
   struct MHD_Connection *connection;
   GPtrArray *found; /* of /metrics with all guests */
+  char *name;       /* of /guest */
   PvtGather *gather;
 } Request;
 
@@ -102,7 +103,7 @@ respond_gathered (Request *request)
                            own);
     }
   else
-    text = pvt_page_guest (request->gather);
+    text = pvt_page_guest (request->gather, request->name);
   return respond (request, MHD_HTTP_OK, PVT_EXPOSITION_TYPE, text);
 }
 
@@ -169,6 +170,7 @@ serve_guest (Request *request)
     return refuse (request, MHD_HTTP_NOT_FOUND,
                    "no such guest: /sd lists those that were discovered, and --allow takes "
                    "patterns of others\n");
+  request->name = pvt_targets_name (request->http->exporter->targets, target);
   return gather (request, (const char *const[]){ address, NULL }, 1, FALSE);
 }
 
@@ -277,6 +279,7 @@ completed (void *cls G_GNUC_UNUSED, struct MHD_Connection *connection G_GNUC_UNU
     return;
   g_clear_pointer (&request->gather, pvt_gather_unref);
   g_clear_pointer (&request->found, g_ptr_array_unref);
+  g_free (request->name);
   g_free (request);
   *context = NULL;
 }

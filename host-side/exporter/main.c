@@ -18,7 +18,7 @@ typedef struct
   char *listen, *once, *textfile;
   PvtTargetsConfig targets;
   double timeout, max_age, refresh;
-  gboolean all_guests, monitors, version;
+  gboolean all_guests, libvirt_names, monitors, version;
 } Options;
 
 static gboolean
@@ -66,7 +66,7 @@ once (PvtGuests *guests, const char *address, int timeout_ms)
   double up = 0;
 
   pvt_gather_wait (gather);
-  text = pvt_page_guest (gather);
+  text = pvt_page_guest (gather, address);
   fwrite (text->str, 1, text->len, stdout);
   g_string_free (text, TRUE);
   return fflush (stdout) == 0 && pvt_metrics_get (pvt_gather_result (gather, 0), PVT_F_UP, &up)
@@ -124,7 +124,7 @@ serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config,
 static int
 run (Options *o, int argc, char **argv, GError **error)
 {
-  PvtGuestsConfig config;
+  PvtGuestsConfig config = { .libvirt_names = o->libvirt_names };
   PvtExporter exporter = { .all_guests = o->all_guests, .monitored = o->monitors };
   int code;
 
@@ -161,6 +161,7 @@ main (int argc, char **argv)
     { "libvirt", 0, 0, G_OPTION_ARG_NONE, &o.targets.libvirt, "running domains of libvirt", NULL },
     { "allow", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &o.targets.allow, "addresses that may be asked for without being discovered, e.g. 'vsock:*:9999'", "PATTERN" },
     { "all-guests", 0, 0, G_OPTION_ARG_NONE, &o.all_guests, "/metrics has all guests, too, with a label guest", NULL },
+    { "libvirt-names", 0, 0, G_OPTION_ARG_NONE, &o.libvirt_names, "the same figures as libvirt_domain_..., too", NULL },
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, &o.timeout, "what a guest has for all its answers (5)", "SECONDS" },
     { "max-age", 0, 0, G_OPTION_ARG_DOUBLE, &o.max_age, "how long its figures serve (5)", "SECONDS" },
     { "refresh", 0, 0, G_OPTION_ARG_DOUBLE, &o.refresh, "ask all guests by itself so often, and answer scrapes from memory", "SECONDS" },

@@ -147,6 +147,19 @@ pvt_metrics_add (PvtMetrics *metrics, PvtFamilyId family, double value, ...)
 }
 
 void
+pvt_metrics_add_like (PvtMetrics *metrics, PvtFamilyId family, double value, const char *prefix,
+                      guint32 labels)
+{
+  gsize start = metrics->labels->len;
+  g_autofree char *text = g_strdup (metrics->labels->str + labels);
+
+  if (*text)
+    g_string_append (metrics->labels, prefix);
+  g_string_append (metrics->labels, text);
+  keep (metrics, family, PVT_SUFFIX_NONE, value, start);
+}
+
+void
 pvt_metrics_add_histogram (PvtMetrics *metrics, PvtFamilyId family, const double *bounds,
                            const guint64 *counts, guint n_bounds, double sum)
 {

@@ -57,6 +57,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PvtMetrics, pvt_metrics_unref)
 void pvt_metrics_add (PvtMetrics *metrics, PvtFamilyId family, double value,
                       ...) G_GNUC_NULL_TERMINATED;
 
+/* Adds a sample with the labels of one of these metrics, its first name with
+ * @prefix in front. */
+void pvt_metrics_add_like (PvtMetrics *metrics, PvtFamilyId family, double value,
+                           const char *prefix, guint32 labels);
+
 /* From here on the reserve may be used: whatever the guest said, our own figures
  * find room. */
 void pvt_metrics_open_reserve (PvtMetrics *metrics);

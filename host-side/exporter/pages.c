@@ -17,14 +17,14 @@ pvt_page_addresses (GPtrArray *found)
 
 /* What a guest told and how it is: two sets a guest at most. Returns how many. */
 static guint
-add_guest (PvtExposed *sets, PvtGather *gather, guint i, const char *name)
+add_guest (PvtExposed *sets, PvtGather *gather, guint i, const char *name, const char *domain)
 {
   const PvtMetrics *health = pvt_gather_health (gather, i);
 
-  sets[0] = (PvtExposed){ pvt_gather_result (gather, i), name };
+  sets[0] = (PvtExposed){ pvt_gather_result (gather, i), name, domain };
   if (health == NULL)
     return 1;
-  sets[1] = (PvtExposed){ health, name };
+  sets[1] = (PvtExposed){ health, name, domain };
   return 2;
 }
 
@@ -34,7 +34,11 @@ add_guests (PvtExposed *sets, PvtGather *gather, GPtrArray *found)
   guint n = 0;
 
   for (guint i = 0; i < found->len; i++)
-    n += add_guest (sets + n, gather, i, ((const PvtFound *) found->pdata[i])->name);
+    {
+      const char *name = ((const PvtFound *) found->pdata[i])->name;
+
+      n += add_guest (sets + n, gather, i, name, name);
+    }
   return n;
 }
 
@@ -63,12 +67,12 @@ pvt_page_textfile (PvtGather *gather, GPtrArray *found)
 }
 
 GString *
-pvt_page_guest (PvtGather *gather)
+pvt_page_guest (PvtGather *gather, const char *name)
 {
   PvtExposed sets[2];
   GString *text = g_string_new (NULL);
 
-  pvt_exposition_write (text, sets, add_guest (sets, gather, 0, NULL), "");
+  pvt_exposition_write (text, sets, add_guest (sets, gather, 0, NULL, name), "");
   return text;
 }
 

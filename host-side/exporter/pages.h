@@ -26,8 +26,9 @@ GString *pvt_page_all (PvtGather *gather, gboolean guests, GPtrArray *found,
  * own: those get a prefix. */
 GString *pvt_page_textfile (PvtGather *gather, GPtrArray *found);
 
-/* The first guest of a gather that is done. */
-GString *pvt_page_guest (PvtGather *gather);
+/* The first guest of a gather that is done. @name is its domain, where libvirt's names
+ * are wanted. */
+GString *pvt_page_guest (PvtGather *gather, const char *name);
 
 /* What the exporter says of itself, sealed; the caller unrefs. */
 PvtMetrics *pvt_page_own (PvtExporter *exporter, GPtrArray *found, const guint64 *codes);

@@ -209,19 +209,35 @@ pvt_target_is_allowed (const char *const *patterns, const char *address)
   return FALSE;
 }
 
-static char *
-find (PvtTargets *targets, const char *target)
+static const PvtFound *
+find_in (GPtrArray *found, const char *target)
 {
-  g_autoptr (GPtrArray) found = pvt_targets_list (targets);
-
   for (guint i = 0; i < found->len; i++)
     {
       const PvtFound *one = found->pdata[i];
 
       if (strcmp (one->address, target) == 0 || strcmp (one->name, target) == 0)
-        return g_strdup (one->address);
+        return one;
     }
   return NULL;
+}
+
+static char *
+find (PvtTargets *targets, const char *target)
+{
+  g_autoptr (GPtrArray) found = pvt_targets_list (targets);
+  const PvtFound *one = find_in (found, target);
+
+  return one ? g_strdup (one->address) : NULL;
+}
+
+char *
+pvt_targets_name (PvtTargets *targets, const char *target)
+{
+  g_autoptr (GPtrArray) found = pvt_targets_list (targets);
+  const PvtFound *one = find_in (found, target);
+
+  return g_strdup (one ? one->name : target);
 }
 
 char *

@@ -32,6 +32,10 @@ gboolean pvt_targets_settled (PvtTargets *targets);
  * discovered, or an allowed address. NULL: none may be asked. The caller frees. */
 char *pvt_targets_resolve (PvtTargets *targets, const char *target);
 
+/* What a guest is called that is asked for as @target; for one that was not
+ * discovered, @target. The caller frees. */
+char *pvt_targets_name (PvtTargets *targets, const char *target);
+
 /* Whether a pattern takes the address: '*' does not pass a slash, and there is
  * no way back up ("..") in a path. */
 gboolean pvt_target_is_allowed (const char *const *patterns, const char *address);

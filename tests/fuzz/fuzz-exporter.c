@@ -38,7 +38,7 @@ check_line (const char *line)
 static void
 check_text (PvtMetrics *metrics)
 {
-  PvtExposed set = { metrics, NULL };
+  PvtExposed set = { metrics, NULL, NULL };
   GString *text = g_string_new (NULL);
   g_auto (GStrv) lines = NULL;
 

@@ -264,6 +264,28 @@ def test_domains_of_libvirt():
         del os.environ["LIBVIRT_DEFAULT_URI"]
 
 
+def test_names_of_libvirt():
+    """The same figures twice, each series once; without the option none."""
+    names = {"memory_stats_available_bytes": "memory_MemTotal_bytes", "memory_stats_usable_bytes": "memory_MemAvailable_bytes",
+             "block_stats_read_bytes_total": "disk_read_bytes_total", "block_stats_write_requests_total": "disk_writes_completed_total",
+             "interface_stats_receive_drops_total": "network_receive_drop_total",
+             "interface_stats_transmit_bytes_total": "network_transmit_bytes_total"}
+    with Agent() as agent, Exporter("--sockets", agent.directory, "--libvirt-names", "--all-guests") as exporter:
+        found, together = exporter.guest("agent"), parse(exporter.page("/metrics"))
+        check(not [name for name in parse(run("--once", f"unix:{agent.socket}").stdout).names() if "libvirt" in name], "an option")
+    for theirs, ours in names.items():
+        left = {dict(labels).get("target_device"): value for (_, labels), value in found.find("libvirt_domain_" + theirs).items()}
+        right = {dict(labels).get("device"): value for (_, labels), value in found.find("node_" + ours).items()}
+        equal(left, right, theirs)
+        check(left, f"{theirs} is there")
+    for samples in (found, together):
+        equal({dict(labels)["domain"] for name, labels in samples if name.startswith("libvirt_")}, {"agent"}, "domain")
+    equal(found.get_one("libvirt_domain_info_virtual_cpus"), len(found.find("node_cpu_seconds_total", mode="idle")), "CPUs")
+    equal(found.get_one("libvirt_domain_info_vstate"), 1, "running")
+    check(0 < found.get_one("libvirt_domain_memory_stats_used_percent") < 100, "share")
+    equal(together.find("libvirt_domain_info_vstate", guest="agent"), {}, "no label guest where libvirt's have none")
+
+
 def test_textfile():
     with Agent() as agent, tempfile.TemporaryDirectory() as name:
         path = pathlib.Path(name) / "pvtools.prom"

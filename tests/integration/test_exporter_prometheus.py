@@ -3,6 +3,7 @@
 """The exporter with the programs it is for: promtool, Prometheus, node_exporter;
 the dashboard and the alert rules that come with it."""
 
+import base64
 import contextlib
 import json
 import os
@@ -10,6 +11,7 @@ import pathlib
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -164,6 +167,17 @@ def fill_in(expression):
     return expression
 
 
+def check_picture(url):
+    """packaging/dashboards/render draws every panel of it."""
+    done = subprocess.run([DASHBOARD.with_name("render"), "--prometheus", url, "--range", "60", "--rate", "10"],
+                          capture_output=True, text=True, timeout=120, check=False)
+    equal(done.returncode, 0, done.stderr)
+    words = {"".join(one.itertext()) for one in ElementTree.fromstring(done.stdout)}
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    equal([panel["title"] for panel in panels if panel["title"] not in words], [], "panels that were not drawn")
+    check("agent" in words and len(done.stdout) > 5000, "the guest is in it")
+
+
 def test_prometheus_scrapes_guests_through_discovery():
     need("prometheus")
     with Agent() as agent, tempfile.TemporaryDirectory() as name, \
@@ -187,6 +201,83 @@ def test_prometheus_scrapes_guests_through_discovery():
             unexpected = [e for e in empty if "pressure" not in e and "changes" not in e]
             equal(unexpected, [], "panels without data")
             tap.note(f"{len(expressions())} expressions of the dashboard, {len(empty)} without data")
+            check_picture(f"http://127.0.0.1:{port}")
+
+
+NGINX = """daemon off; pid {0}/pid; error_log stderr; worker_processes 1; user root;
+events {{}}
+http {{
+  access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p;
+  fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;
+  include {0}/server.conf;
+}}
+"""
+
+
+def filled(name, directory, **values):
+    """A file that is shipped, with the places of this test in place of the real ones."""
+    text = (RULES / name).read_text()
+    for was, value in values.items():
+        check(was in text, f"{name} has no {was}")
+        text = text.replace(was, str(value))
+    (directory / name).write_text(text)
+    return directory / name
+
+
+def prepare_proxy(directory, port, exporter):
+    """nginx's and Prometheus' files, a certificate and a password."""
+    certificate = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                   "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", directory / "key", "-out",
+                   directory / "crt"]
+    subprocess.run([need("openssl"), *certificate], check=True, capture_output=True, timeout=60)
+    hashed = subprocess.run(["openssl", "passwd", "-6", "secret"], check=True, capture_output=True, text=True, timeout=60)
+    (directory / "users").write_text(f"prometheus:{hashed.stdout}")
+    (directory / "password").write_text("secret")
+    filled("nginx.conf", directory, **{"9178": f"127.0.0.1:{port}", "/etc/nginx/pvtools.crt": directory / "crt",
+                                       "/etc/nginx/pvtools.key": directory / "key", "127.0.0.1:9177": exporter.host,
+                                       "/etc/nginx/pvtools.htpasswd": directory / "users"}).rename(directory / "server.conf")
+    filled("prometheus-tls.yml", directory, **{
+        "/etc/prometheus/pvtools-ca.crt": directory / "crt", "/etc/prometheus/pvtools.password": directory / "password",
+        "host.example:9178": f"127.0.0.1:{port}", "30s": "1s"})
+    with (directory / "prometheus-tls.yml").open("a", encoding="utf-8") as file:
+        file.write("global: {scrape_interval: 1s, scrape_timeout: 1s}\n")
+    (directory / "nginx.main").write_text(NGINX.format(directory))
+
+
+def status_of(url, context, password=None):
+    """HTTP's, or 0 for none at all."""
+    request = urllib.request.Request(url)
+    if password:
+        request.add_header("Authorization", "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (urllib.error.URLError, OSError):
+        return 0
+
+
+def test_proxy_with_tls_and_a_password():
+    """The files that are shipped for it, with nginx and Prometheus."""
+    need("nginx")
+    with Agent() as agent, tempfile.TemporaryDirectory() as name, \
+            Exporter("--sockets", agent.directory, "--max-age", 0) as exporter:
+        directory, port, api = pathlib.Path(name), free_port(), free_port()
+        directory.chmod(0o755)
+        prepare_proxy(directory, port, exporter)
+        trusting = ssl.create_default_context(cafile=directory / "crt")
+        with server("nginx", "-c", directory / "nginx.main", "-e", "stderr", log=directory / "nginx.log"):
+            url = f"https://127.0.0.1:{port}/guest?target=agent"
+            wait_for("page", lambda: status_of(url, trusting, "secret") == 200)
+            equal(status_of(url, trusting), 401, "without a password")
+            equal(status_of(url, trusting, "wrong"), 401, "with another password")
+            equal(status_of(url, ssl.create_default_context(), "secret"), 0, "a certificate that nobody knows")
+            equal(status_of(url.replace("https", "http"), None, "secret"), 400, "without TLS")
+            with server("prometheus", f"--config.file={directory}/prometheus-tls.yml", f"--storage.tsdb.path={directory}/data",
+                        f"--web.listen-address=127.0.0.1:{api}", log=directory / "log"):
+                found = wait_for("guest", lambda: Prometheus(api).query('node_uname_info{job="guests"}'))
+                equal(found[0]["metric"]["instance"], "agent", "instance")
 
 
 def families(text):

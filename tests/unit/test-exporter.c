@@ -4,6 +4,7 @@
 #include "discovery-json.h"
 #include "exposition.h"
 #include "figures.h"
+#include "libvirt-names.h"
 #include "procfs.h"
 #include "pvt-error.h"
 #include "targets.h"
@@ -15,7 +16,7 @@ G_DEFINE_QUARK (pvt-client-error-quark, pvt_client_error)
 static char *
 text_of (PvtMetrics *metrics, const char *guest, const char *prefix)
 {
-  PvtExposed set = { metrics, guest };
+  PvtExposed set = { metrics, guest, guest };
   GString *text = g_string_new (NULL);
 
   pvt_metrics_seal (metrics);
@@ -47,6 +48,29 @@ label_values_are_escaped (void **state G_GNUC_UNUSED)
                            "node_network_up{device=\"\xef\xbf\xbd[2J\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"} 0\n"
                            "node_network_up{device=\"\"} 0\n"
                            "node_network_up{device=\"\xc3\xa4\"} 1\n");
+}
+
+/* One label more in front, and escapes stay what they are. */
+static void
+names_of_libvirt (void **state G_GNUC_UNUSED)
+{
+  g_autoptr (PvtMetrics) metrics = pvt_metrics_new ();
+  g_autofree char *text = NULL;
+
+  pvt_metrics_add (metrics, PVT_F_CPU, 3, "cpu", "0", "mode", "user", NULL);
+  pvt_metrics_add (metrics, PVT_F_CPU, 9, "cpu", "0", "mode", "idle", NULL);
+  pvt_metrics_add (metrics, PVT_F_MEMORY_MemTotal, 200, NULL);
+  pvt_metrics_add (metrics, PVT_F_MEMORY_MemAvailable, 50, NULL);
+  pvt_metrics_add (metrics, PVT_F_DISK_READS, 7, "device", "a\"b", NULL);
+  pvt_libvirt_names_add (metrics);
+  pvt_libvirt_names_add_state (metrics, PVT_HEALTH_PANICKED);
+  text = text_of (metrics, "db1", "");
+  assert_non_null (strstr (text, "\nlibvirt_domain_info_virtual_cpus{domain=\"db1\"} 1\n"));
+  assert_non_null (strstr (text, "\nlibvirt_domain_info_cpu_time_seconds_total{domain=\"db1\"} 3\n"));
+  assert_non_null (strstr (text, "\nlibvirt_domain_memory_stats_used_percent{domain=\"db1\"} 75\n"));
+  assert_non_null (strstr (text, "\nlibvirt_domain_block_stats_read_requests_total{domain=\"db1\",target_device=\"a\\\"b\"} 7\n"));
+  assert_non_null (strstr (text, "\nlibvirt_domain_info_vstate{domain=\"db1\"} 6\n"));
+  assert_non_null (strstr (text, "\nnode_disk_reads_completed_total{guest=\"db1\",device=\"a\\\"b\"} 7\n"));
 }
 
 static void
@@ -104,7 +128,7 @@ several_guests_make_one_family (void **state G_GNUC_UNUSED)
 {
   g_autoptr (PvtMetrics) a = pvt_metrics_new ();
   g_autoptr (PvtMetrics) b = pvt_metrics_new ();
-  PvtExposed sets[] = { { a, "a\"" }, { b, "b" } };
+  PvtExposed sets[] = { { a, "a\"", NULL }, { b, "b", NULL } };
   g_autoptr (GString) text = g_string_new (NULL);
 
   pvt_metrics_add (a, PVT_F_LOAD1, 1, NULL);
@@ -362,6 +386,7 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (names_of_libvirt),
     cmocka_unit_test (label_values_are_escaped),
     cmocka_unit_test (long_labels_are_cut_between_characters),
     cmocka_unit_test (impossible_values_are_dropped),
