@@ -40,7 +40,7 @@ from vm import VM
 # Something to do for each, in the guest's shell; it comes and goes.
 WORK = {
     "db1": "while :; do dd if=/dev/zero of=/var/tmp/x bs=64k count=300 conv=fsync; "
-           "dd if=/dev/vda of=/dev/null bs=64k count=400; sleep 12; done",
+           "dd if=/dev/vda of=/dev/null bs=64k count=400; sleep 2; done",
     "web1": "while :; do wget -q -O /dev/null http://10.0.2.2:%(port)d/x; sleep 1; done",
     "build1": "while :; do timeout 25 sh -c 'while :; do :; done' & head -c 90m /dev/zero | tail | sleep 20; wait; sleep 15; done",
 }
@@ -143,13 +143,13 @@ def pictures(target, seconds):
                                     f"--storage.tsdb.path={directory}/data", f"--web.listen-address=127.0.0.1:{port}"))
         began = time.monotonic()
         extended = names_for(found, directory / "extended", "extended_socket")
-        lines = screen_of([cli.find_cli(), "top", "--sockets", extended], 40)
+        lines = screen_of([cli.find_cli(), "top", "--sockets", extended], 45)
         (target / "top.svg").write_text(draw_screen("pvtools top --sockets /run/vm", lines), encoding="utf-8")
         print("\n".join(lines), flush=True)
         time.sleep(max(began + seconds - time.monotonic(), 0))
         with (target / "dashboard.svg").open("w", encoding="utf-8") as file:
             subprocess.run([TREE / "packaging/dashboards/render", "--prometheus", f"http://127.0.0.1:{port}", "--range",
-                            str(int(seconds) - 15), "--rate", "20"], stdout=file, check=True)
+                            str(int(seconds) - 15), "--rate", "30"], stdout=file, check=True)
     for path in sorted(target.glob("*.svg")):
         print(f"{path}: {path.stat().st_size} bytes")
 
