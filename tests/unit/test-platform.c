@@ -17,6 +17,7 @@
 #include "agent/platform/pressure.h"
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
+#include "agent/platform/logins.h"
 #include "agent/platform/users.h"
 
 #include <unistd.h>
@@ -302,6 +303,27 @@ users (void **state G_GNUC_UNUSED)
 }
 
 static void
+names_of_passwd (void **state G_GNUC_UNUSED)
+{
+  static const char text[] = "root:x:0:0:root:/root:/bin/sh\nbad\n:x:7:7::/:\nlong-0123456789012345678901234567890:x:8:8::/:\n"
+                             "x:x:-5:5::/:\nseed:x:1000:1000::/home/seed:/bin/sh\nlast:x:4294967295:1:::";
+  char name[33] = "";
+
+  assert_true (pvt_passwd_find (text, sizeof text - 1, 0, name, sizeof name));
+  assert_string_equal (name, "root");
+  assert_true (pvt_passwd_find (text, sizeof text - 1, 1000, name, sizeof name));
+  assert_string_equal (name, "seed");
+  assert_true (pvt_passwd_find (text, sizeof text - 1, G_MAXUINT32, name, sizeof name));
+  assert_string_equal (name, "last");
+  /* No such user; one without a name; one whose name does not fit; no number. */
+  assert_false (pvt_passwd_find (text, sizeof text - 1, 1, name, sizeof name));
+  assert_false (pvt_passwd_find (text, sizeof text - 1, 7, name, sizeof name));
+  assert_false (pvt_passwd_find (text, sizeof text - 1, 8, name, sizeof name));
+  assert_false (pvt_passwd_find (text, sizeof text - 1, 5, name, sizeof name));
+  assert_false (pvt_passwd_find ("", 0, 0, name, sizeof name));
+}
+
+static void
 expect_place (const char *path, PvtBus kind, const int pci[4], int bus, int target, int unit)
 {
   PvtDiskPlace place;
@@ -445,7 +467,7 @@ main (void)
     cmocka_unit_test (mounts),            cmocka_unit_test (mounts_are_bounded),
     cmocka_unit_test (processors),        cmocka_unit_test (memory_blocks),
     cmocka_unit_test (resolver),          cmocka_unit_test (os_release),
-    cmocka_unit_test (users),             cmocka_unit_test (disk_places),
+    cmocka_unit_test (users), cmocka_unit_test (names_of_passwd),             cmocka_unit_test (disk_places),
     cmocka_unit_test (stacked_disks),     cmocka_unit_test (a_ring_of_slaves_ends),
     cmocka_unit_test (nvme_page),         cmocka_unit_test (netlink_survives_anything),
   };
