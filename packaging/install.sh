@@ -86,7 +86,8 @@ files() {
 	printf '%s\t%s\t%s\n' pvtools-agent "$prefix/sbin/pvtools-agent" 755
 	case $init in
 	systemd)
-		printf '%s\t%s\t%s\n' pvtools-agent.service /etc/systemd/system/pvtools-agent.service 644
+		printf '%s\t%s\t%s\n' pvtools-agent.service /etc/systemd/system/pvtools-agent.service 644 \
+			pvtools-exec.service /etc/systemd/system/pvtools-exec.service 644
 		for rules in "$here"/*.rules; do
 			printf '%s\t%s\t%s\n' "${rules##*/}" "/etc/udev/rules.d/${rules##*/}" 644
 		done
@@ -225,7 +226,7 @@ restart_service() {
 
 stop_service() {
 	case $init in
-	systemd) systemctl stop pvtools-agent 2>/dev/null || : ;;
+	systemd) systemctl stop pvtools-agent pvtools-exec 2>/dev/null || : ;;
 	openrc)
 		rc-service pvtools-agent stop >/dev/null 2>&1 || :
 		rc-update --quiet delete pvtools-agent default >/dev/null 2>&1 || :

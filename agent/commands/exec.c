@@ -277,7 +277,7 @@ static gboolean
 start (Process *process, const PvtGuestExecArgs *args, GError **error)
 {
   g_autofree char **argv = make_argv (args);
-  PvtChildSpec spec = { .argv = argv, .env = args->env, .in = -1, .out = -1, .err = -1 };
+  PvtChildSpec spec = { .argv = argv, .env = args->env, .in = -1, .out = -1, .err = -1, .apart = TRUE };
   g_autoptr (GError) why = NULL;
   gboolean ok = make_pipes (process, capture_mode (args->capture_output), &spec);
 

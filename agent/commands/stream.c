@@ -123,7 +123,8 @@ start (const PvtExecArgs *args, Ends *ends, pid_t *pid, GError **error)
                         .in = ends->child[0],
                         .out = ends->child[1],
                         .err = ends->child[2],
-                        .terminal = ends->terminal >= 0 };
+                        .terminal = ends->terminal >= 0,
+                        .apart = TRUE };
 
   return pvt_child_start (&spec, pid, error);
 }

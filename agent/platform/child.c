@@ -9,8 +9,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "exec-group.h"
 
 /* How long execve(2) may take: the program may lie on a dead mount. */
 #define EXEC_MS 10000
@@ -135,6 +138,18 @@ reset_oom_score (void)
   close (fd);
 }
 
+/* The agent's unit sets the soft limit for the agent alone. */
+static void
+reset_memory_limit (void)
+{
+  struct rlimit data;
+
+  if (getrlimit (RLIMIT_DATA, &data) < 0)
+    return;
+  data.rlim_cur = data.rlim_max;
+  setrlimit (RLIMIT_DATA, &data);
+}
+
 static gboolean
 place_descriptors (Plan *plan)
 {
@@ -169,6 +184,7 @@ child (Plan *plan)
   setsid ();
   reset_signals ();
   reset_oom_score ();
+  reset_memory_limit ();
   if (!place_descriptors (plan))
     give_up (plan, STAGE_DESCRIPTORS);
   if (spec->terminal)
@@ -234,7 +250,7 @@ fork_and_exec (Plan *plan, pid_t *pid_out, GError **error)
                    "cannot make a pipe: %s", g_strerror (errno));
       return FALSE;
     }
-  pid = fork ();
+  pid = plan->spec->apart ? pvt_exec_group_fork () : fork ();
   if (pid == 0)
     child (plan);
   close (plan->report[1]);

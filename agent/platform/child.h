@@ -2,7 +2,7 @@
 /*
  * Starting programs. Nothing of the agent's leaks into a child: it has a
  * session of its own, default signals, only the descriptors it is given and no
- * protection from the OOM killer.
+ * protection from the OOM killer, and no limit of the agent's memory.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ typedef struct
   const char *user;      /* login name to run as; NULL: the agent's */
   int in, out, err;      /* -1: /dev/null */
   gboolean terminal;     /* in, out and err are one terminal: it becomes the controlling one */
+  gboolean apart;        /* in the control group of the host's programs, not the agent's */
 } PvtChildSpec;
 
 /*

@@ -27,6 +27,8 @@ def guest_files(agent):
         "/usr/sbin/pvtools-agent": (pathlib.Path(agent), 0o755),
         "/lib/systemd/system/pvtools-agent.service":
             (TREE / "packaging/systemd/pvtools-agent.service", 0o644),
+        "/lib/systemd/system/pvtools-exec.service":
+            (TREE / "packaging/systemd/pvtools-exec.service", 0o644),
         "/lib/udev/rules.d/60-pvtools-agent.rules":
             (TREE / "packaging/udev/60-pvtools-agent.rules", 0o644),
         "/lib/udev/rules.d/61-pvtools-hotplug.rules":

@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import base
 import debian
+import shell
 import tap
 from agent import find_agent
 from tap import check, equal
@@ -117,6 +118,66 @@ def test_the_service_is_systemds():
         status = line.ask("pvt-get-status")
     equal(status["channels"][0]["method"], "virtio-serial", "method")
     equal(status["channels"][0]["connected"], True, "connected")
+
+
+GREEDY = "exec dd if=/dev/zero of=/dev/null bs=160M count=1 2>/dev/null"
+AGENT_GROUP = "/sys/fs/cgroup/system.slice/pvtools-agent.service"
+
+
+def main_pid():
+    with vm().line() as line:
+        return shell.sh(line, "systemctl show -P MainPID pvtools-agent").strip()
+
+
+def test_programs_of_the_host_are_outside_the_agents_limits():
+    """A limit of the agent's unit: in its group a greedy program dies of it, where it is started none does."""
+    with vm().line(timeout=120) as line:
+        equal(shell.sh(line, "cat /proc/self/cgroup").strip(), "0::/system.slice/pvtools-exec.service", "group")
+        equal(shell.sh(line, "ulimit -d").strip(), "unlimited", "the limit of its data")
+        agent = shell.sh(line, "systemctl set-property --runtime pvtools-agent.service MemoryMax=64M MemorySwapMax=0; "
+                               "systemctl show -P MainPID pvtools-agent").strip()
+        shell.sh(line, GREEDY)
+        shell.sh(line, f"echo $$ > {AGENT_GROUP}/cgroup.procs; {GREEDY}", code=None)
+        equal(shell.sh(line, "systemctl show -P MainPID pvtools-agent").strip(), agent, "the agent lives on")
+        shell.sh(line, "systemctl set-property --runtime pvtools-agent.service MemoryMax=infinity")
+        limit = shell.sh(line, f"grep 'Max data size' /proc/{agent}/limits").split()
+        equal(limit[3:5], [str(512 << 20), "unlimited"], "the agent's own limit")
+
+
+def wait_for_group(line, unit):
+    """Until what is started is in the group of that unit: it changes while the other's ends."""
+    deadline = time.monotonic() + 120
+    while shell.sh(line, "cat /proc/self/cgroup").strip() != f"0::/system.slice/{unit}.service":
+        check(time.monotonic() < deadline, f"not in the group of {unit}")
+        time.sleep(0.3)
+
+
+def test_programs_of_the_host_start_when_their_group_is_gone():
+    with vm().line(timeout=120) as line:
+        shell.sh(line, "systemctl stop pvtools-exec.service")
+        wait_for_group(line, "pvtools-agent")
+        shell.sh(line, "systemctl start pvtools-exec.service")
+        wait_for_group(line, "pvtools-exec")
+
+
+def test_programs_of_the_host_outlive_the_agent():
+    before = main_pid()
+    with vm().line(timeout=120) as line:
+        pid = shell.start(line, "exec sleep 1000")
+        line.ask("guest-exec", path="/bin/systemctl", arg=["--no-block", "kill", "-s", "KILL", "--kill-who=main",
+                                                            "pvtools-agent"])
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            vm().wait_agent()
+            if main_pid() != before:
+                break
+        except (TimeoutError, EOFError, OSError):
+            pass
+        check(time.monotonic() < deadline, "no other agent came")
+        time.sleep(0.5)
+    with vm().line(timeout=120) as line:
+        shell.sh(line, f"kill -0 {pid}; kill {pid}")
 
 
 def test_cli_tables_and_json():

@@ -8,6 +8,7 @@
 #include "agent/platform/counters.h"
 #include "agent/platform/cpus.h"
 #include "agent/platform/diskstats.h"
+#include "agent/platform/exec-group.h"
 #include "agent/platform/meminfo.h"
 #include "agent/platform/memblocks.h"
 #include "agent/platform/mountinfo.h"
@@ -457,6 +458,33 @@ netlink_survives_anything (void **state G_GNUC_UNUSED)
   g_rand_free (rand);
 }
 
+static void
+assert_group (const char *own, const char *wanted)
+{
+  g_autofree char *found = pvt_exec_group_beside (own);
+
+  if (wanted)
+    assert_string_equal (found, wanted);
+  else
+    assert_null (found);
+}
+
+static void
+group_of_programs (void **state G_GNUC_UNUSED)
+{
+  assert_group ("0::/system.slice/pvtools-agent.service\n",
+                "/sys/fs/cgroup/system.slice/pvtools-exec.service");
+  assert_group ("4:memory:/\n1:name=systemd:/x\n0::/a.slice/a-b.slice/pvtools-agent.service",
+                "/sys/fs/cgroup/a.slice/a-b.slice/pvtools-exec.service");
+  assert_group ("0::/pvtools-agent.service\n", "/sys/fs/cgroup/pvtools-exec.service");
+  assert_group ("0::/\n", NULL);
+  assert_group ("0::/.service\n", NULL);
+  assert_group ("0::/user.slice/session-1.scope\n", NULL);
+  assert_group ("0::/openrc.pvtools-agent\n", NULL);
+  assert_group ("1:name=systemd:/system.slice/pvtools-agent.service\n", NULL);
+  assert_group ("", NULL);
+}
+
 int
 main (void)
 {
@@ -469,6 +497,7 @@ main (void)
     cmocka_unit_test (resolver),          cmocka_unit_test (os_release),
     cmocka_unit_test (users), cmocka_unit_test (names_of_passwd),             cmocka_unit_test (disk_places),
     cmocka_unit_test (stacked_disks),     cmocka_unit_test (a_ring_of_slaves_ends),
+    cmocka_unit_test (group_of_programs),
     cmocka_unit_test (nvme_page),         cmocka_unit_test (netlink_survives_anything),
   };
 
