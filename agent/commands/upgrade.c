@@ -17,6 +17,7 @@
 #define STATE_FILE "var/lib/pvtools/upgrade/state" /* below the root */
 #define CONFIRMED "/run/pvtools/upgrade-confirmed"
 #define UNIT "pvtools-upgrade"
+#define RESUMPTION "/etc/systemd/system/" UNIT "-resume.service"
 #define CHECK_MS 90000
 #define START_MS 20000
 #define CONFIRM_S 60
@@ -102,10 +103,11 @@ start (PvtCall *call, guint seconds, GError **error)
 /* Two at a time would overwrite each other's package. */
 static GMutex at_work;
 
+/* In its unit, or since a boot on the way in the one that was left for that. */
 static gboolean
 is_under_way (void)
 {
-  return access ("/run/systemd/transient/" UNIT ".service", F_OK) == 0;
+  return access ("/run/systemd/transient/" UNIT ".service", F_OK) == 0 || access (RESUMPTION, F_OK) == 0;
 }
 
 static gboolean

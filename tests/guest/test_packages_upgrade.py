@@ -8,61 +8,21 @@ One guest, one story: the tests build on each other and run in their order.
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import cli
 import debs
+import signed
 import tap
+from signed import Signer, package
 from stock import Guest
 from tap import check, equal, note
 
-PLACE = tempfile.TemporaryDirectory(prefix="pvt-upgrade-")
-WORK = pathlib.Path(PLACE.name)
+WORK = signed.WORK
 BROKEN = "#!/bin/sh\nexit 7\n"
-
-
-def run(*words, **keywords):
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True, **keywords)
-
-
-class Signer:
-    """A key of its own; what it signs has a signature beside it."""
-
-    def __init__(self, name):
-        self.home = WORK / name
-        self.home.mkdir(mode=0o700)
-        self.public = WORK / f"{name}.gpg"
-        self.gpg("--quick-gen-key", f"{name} <{name}@example.org>", "ed25519", "sign", "never")
-        self.gpg("--output", self.public, "--export")
-
-    def gpg(self, *words):
-        run("gpg", "--homedir", self.home, "--batch", "--yes", "--passphrase", "", "--pinentry-mode", "loopback",
-            *words)
-
-    def sign(self, path):
-        self.gpg("--output", f"{path}.sig", "--detach-sign", path)
-        return path
-
-    def close(self):
-        subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=False, capture_output=True)
-
-
-def package(version, change=lambda tree: None):
-    """The tree's package under another version, changed by a function."""
-    tree, target = WORK / f"tree-{version}", WORK / f"pvtools-agent_{version}.deb"
-    run("dpkg-deb", "-R", debs.deb("pvtools-agent"), tree)
-    control = (tree / "DEBIAN/control").read_text().splitlines(keepends=True)
-    (tree / "DEBIAN/control").write_text("".join(f"Version: {version}\n" if line.startswith("Version:") else line
-                                                 for line in control))
-    change(tree)
-    run("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, target)
-    shutil.rmtree(tree)
-    return target
 
 
 def break_agent(tree):
@@ -194,4 +154,4 @@ if __name__ == "__main__":
         guest.close()
         ours.close()
         theirs.close()
-        PLACE.cleanup()
+        signed.close()
