@@ -6,10 +6,14 @@
 /* USER_HZ is 100 on every architecture that KVM has. */
 #define MS_PER_TICK 10
 
+/* Collectors ask every few seconds, and opening is most of the work. Main loop only. */
+static PvtCpusFiles list_files = PVT_CPUS_FILES;
+static PvtProcFile stat_file = { .path = "proc/stat", .fd = -1 };
+
 gboolean
 pvt_handle_guest_get_vcpus (PvtCall *call, GPtrArray **result, GError **error)
 {
-  g_autoptr (GArray) cpus = pvt_cpus_read (pvt_call_root (call), error);
+  g_autoptr (GArray) cpus = pvt_cpus_read_kept (&list_files, pvt_call_root (call), error);
 
   if (cpus == NULL)
     return FALSE;
@@ -60,7 +64,7 @@ cpu_stats (const PvtCpuTimes *times)
 gboolean
 pvt_handle_guest_get_cpustats (PvtCall *call, GPtrArray **result, GError **error)
 {
-  g_autoptr (GArray) cpus = pvt_stat_read (pvt_call_root (call), error);
+  g_autoptr (GArray) cpus = pvt_stat_read_kept (&stat_file, pvt_call_root (call), error);
 
   if (cpus == NULL)
     return FALSE;

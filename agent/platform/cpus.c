@@ -48,16 +48,13 @@ pvt_cpulist_parse (const char *text, gsize len, guint8 *bits)
 }
 
 static gboolean
-read_list (const PvtRoot *root, const char *path, guint8 *bits, GError **error)
+read_list (const PvtRoot *root, PvtProcFile *file, guint8 *bits, GError **error)
 {
-  char text[4096];
-  gssize len = pvt_root_read (root, path, text, sizeof text, error);
-
-  if (len < 0)
+  if (!pvt_proc_file_get (file, root, error))
     return FALSE;
-  if (pvt_cpulist_parse (text, (gsize) len, bits))
+  if (pvt_cpulist_parse (file->text, file->len, bits))
     return TRUE;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "/%s is not a list of CPUs", path);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "/%s is not a list of CPUs", file->path);
   return FALSE;
 }
 
@@ -68,37 +65,39 @@ bit (const guint8 *bits, guint i)
 }
 
 GArray *
-pvt_cpus_read (const PvtRoot *root, GError **error)
+pvt_cpus_read_kept (PvtCpusFiles *files, const PvtRoot *root, GError **error)
 {
   guint8 present[PVT_MAX_CPUS / 8], online[PVT_MAX_CPUS / 8];
   GArray *cpus;
-  int dir;
 
-  if (!read_list (root, DIR "/present", present, error)
-      || !read_list (root, DIR "/online", online, error))
+  if (!read_list (root, &files->present, present, error)
+      || !read_list (root, &files->online, online, error))
     return NULL;
-  dir = pvt_open_dir_at (root->fd, DIR);
-  if (dir < 0)
-    {
-      g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (-dir), "/" DIR ": %s",
-                   g_strerror (-dir));
-      return NULL;
-    }
   cpus = g_array_new (FALSE, FALSE, sizeof (PvtCpu));
   for (guint i = 0; i < PVT_MAX_CPUS; i++)
     if (i % 8 == 0 && present[i / 8] == 0)
       i += 7; /* most of the map is empty */
     else if (bit (present, i))
       {
-        char path[32];
+        char path[64];
         PvtCpu cpu = { i, bit (online, i), FALSE };
 
         /* A CPU that cannot go has no switch. */
-        g_snprintf (path, sizeof path, "cpu%u/online", i);
-        cpu.can_offline = faccessat (dir, path, F_OK, 0) == 0;
+        g_snprintf (path, sizeof path, DIR "/cpu%u/online", i);
+        cpu.can_offline = faccessat (root->fd, path, F_OK, 0) == 0;
         g_array_append_val (cpus, cpu);
       }
-  close (dir);
+  return cpus;
+}
+
+GArray *
+pvt_cpus_read (const PvtRoot *root, GError **error)
+{
+  PvtCpusFiles files = PVT_CPUS_FILES;
+  GArray *cpus = pvt_cpus_read_kept (&files, root, error);
+
+  pvt_proc_file_close (&files.present);
+  pvt_proc_file_close (&files.online);
   return cpus;
 }
 
@@ -107,6 +106,6 @@ pvt_cpu_switch (const PvtRoot *root, guint number, gboolean online)
 {
   char path[64];
 
-  g_snprintf (path, sizeof path, "sys/devices/system/cpu/cpu%u/online", number);
+  g_snprintf (path, sizeof path, DIR "/cpu%u/online", number);
   return pvt_write_at (root->fd, path, online ? "1" : "0");
 }

@@ -58,6 +58,22 @@ pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root)
   return TRUE;
 }
 
+gboolean
+pvt_proc_file_get (PvtProcFile *file, const PvtRoot *root, GError **error)
+{
+  int failed;
+
+  if (root->fake)
+    pvt_proc_file_close (file);
+  errno = 0;
+  if (pvt_proc_file_read (file, root))
+    return TRUE;
+  failed = file->absent ? ENOENT : errno ? errno : EFBIG;
+  g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (failed), "cannot read /%s: %s",
+               file->path, g_strerror (failed));
+  return FALSE;
+}
+
 void
 pvt_proc_file_close (PvtProcFile *file)
 {

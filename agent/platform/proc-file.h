@@ -18,5 +18,9 @@ typedef struct
 /* Reads all of it into @file->text. FALSE when it is not there or too long. */
 gboolean pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root);
 
+/* The same for who wants to know why not. In a fake root, whose files are replaced, it
+ * does not stay open. */
+gboolean pvt_proc_file_get (PvtProcFile *file, const PvtRoot *root, GError **error);
+
 /* Closes it and frees the text; it may be read again. */
 void pvt_proc_file_close (PvtProcFile *file);

@@ -40,15 +40,23 @@ pvt_stat_parse (const char *text, gsize len, GArray *cpus)
 }
 
 GArray *
-pvt_stat_read (const PvtRoot *root, GError **error)
+pvt_stat_read_kept (PvtProcFile *file, const PvtRoot *root, GError **error)
 {
-  gsize len;
-  g_autofree char *text = pvt_root_read_alloc (root, "proc/stat", PVT_MAX_PROC_FILE, &len, error);
   GArray *cpus;
 
-  if (text == NULL)
+  if (!pvt_proc_file_get (file, root, error))
     return NULL;
   cpus = g_array_new (FALSE, FALSE, sizeof (PvtCpuTimes));
-  pvt_stat_parse (text, len, cpus);
+  pvt_stat_parse (file->text, file->len, cpus);
+  return cpus;
+}
+
+GArray *
+pvt_stat_read (const PvtRoot *root, GError **error)
+{
+  PvtProcFile file = { .path = "proc/stat", .fd = -1 };
+  GArray *cpus = pvt_stat_read_kept (&file, root, error);
+
+  pvt_proc_file_close (&file);
   return cpus;
 }

@@ -2,7 +2,7 @@
 /* /proc/stat: see proc(5). */
 #pragma once
 
-#include "root.h"
+#include "proc-file.h"
 
 #define PVT_CPU_FIELDS 10
 
@@ -33,3 +33,6 @@ void pvt_stat_parse (const char *text, gsize len, GArray *cpus);
 
 /* Reads the file; the caller frees the array of PvtCpuTimes. */
 GArray *pvt_stat_read (const PvtRoot *root, GError **error);
+
+/* The same of one that stays open, "proc/stat". */
+GArray *pvt_stat_read_kept (PvtProcFile *file, const PvtRoot *root, GError **error);
