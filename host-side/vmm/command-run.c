@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* pvtools-vmm run: a machine from the command line. */
+#include "agent-view.h"
 #include "commands.h"
+#include "config-file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +29,7 @@
 #define MIB (UINT64_C (1) << 20)
 #define MEMORY_MIN 4u
 #define MEMORY_MAX (1u << 20)
+#define AGENT_PORT "org.qemu.guest_agent.0"
 
 struct run
 {
@@ -37,15 +40,23 @@ struct run
   unsigned n_devices;
   struct machine_slot slots[MACHINE_DEVICES_MAX];
   enum machine_transport transport; /* of what comes next */
+  const char *serial_path; /* or NULL */
   int serial_fd;
   const char *control_path; /* or NULL */
   bool paused, no_sandbox;
+  bool agent;
+  int n_config; /* files that were read */
+  const char *agent_path; /* its port's socket */
+  char own_agent_path[64];
   struct lab lab;
 };
 
 static const char help_text[] =
   "usage: pvtools-vmm run --kernel FILE [OPTION...]\n"
+  "       pvtools-vmm run --config FILE [OPTION...]\n"
   "\n"
+  "  --config FILE        options from a file, one a line without dashes: memory = 512; what\n"
+  "                       the command line says wins, its devices come behind the file's\n"
   "  --kernel FILE        a bzImage, or an ELF file with a PVH entry\n"
   "  --initrd FILE        its initial RAM disk\n"
   "  --append TEXT        its command line\n"
@@ -58,6 +69,8 @@ static const char help_text[] =
   "  --balloon[=OPTIONS]  a balloon with statistics; [deflate-on-oom=on][,free-page-reporting=on]\n"
   "                       [,transport=T]\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
+  "  --agent              keeps a line about the guest on standard error: is its agent there,\n"
+  "                       name, address, CPU, memory, uptime; makes its port when none is named\n"
   "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
   "                       default, or 'mmio'\n"
   "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
@@ -68,8 +81,15 @@ static const char help_text[] =
   "  --paused             waits for 'cont' on the control socket\n"
   "  --serial FILE        where the serial console goes; standard output when not given\n"
   "\n"
+  "A Debian on a disk, and its agent on a socket for pvtools(1):\n"
   "  pvtools-vmm run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \\\n"
   "    --disk file=root.img --port org.qemu.guest_agent.0=/run/agent.sock\n"
+  "The same with a network, controlled like a QEMU, and watched:\n"
+  "  pvtools-vmm run ... --net tap=tap0 --qmp /run/vm.qmp --serial /run/vm.log --agent\n"
+  "All of it from a file, with more memory than the file says:\n"
+  "  pvtools-vmm run --config vm.conf --memory 1024\n"
+  "Holding a driver against the specification:\n"
+  "  pvtools-vmm run --kernel guest.elf --disk file=scratch.img --audit\n"
   "\n"
   "Ends with 0 when the guest powers off, 3 when it resets, 4 when it panics and 1 when\n"
   "something fails.\n";
@@ -127,8 +147,12 @@ number (const char *name, const char *text, uint64_t min, uint64_t max, uint64_t
 }
 
 static int
-open_serial (struct run *run, const char *path)
+open_serial (struct run *run)
 {
+  const char *path = run->serial_path;
+
+  if (path == NULL)
+    return 0;
   run->serial_fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (run->serial_fd >= 0)
     return 0;
@@ -190,28 +214,58 @@ take (struct run *run, int option, char *text)
     case 'S':
       return lab_seed (&run->lab, text);
     case 's':
-      return open_serial (run, text);
+      run->serial_path = text;
+      return 0;
+    case 'g':
+      run->agent = true;
+      return 0;
+    case 'f': /* its lines came first */
+      if (run->n_config-- > 0)
+        return 0;
+      vmm_log ("--config is written in full, and behind it a file");
+      return -EINVAL;
     default:
       return -EINVAL;
     }
 }
 
+static const struct option long_options[] = {
+  { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
+  { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
+  { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
+  { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
+  { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
+  { "audit", optional_argument, NULL, 'A' }, { "fault", required_argument, NULL, 'F' },
+  { "seed", required_argument, NULL, 'S' },
+  { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
+  { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
+  { "balloon", optional_argument, NULL, 'b' },
+  { "config", required_argument, NULL, 'f' }, { "agent", no_argument, NULL, 'g' },
+  { NULL, 0, NULL, 0 },
+};
+
+/* The agent's port, which is made when it was not asked for. */
+static int
+find_agent_port (struct run *run)
+{
+  const char *directory = getenv ("XDG_RUNTIME_DIR");
+
+  if (!run->agent)
+    return 0;
+  run->agent_path = options_get (&run->ports, AGENT_PORT, NULL);
+  if (run->agent_path)
+    return 0;
+  if (directory == NULL || strlen (directory) > 40)
+    directory = "/tmp";
+  snprintf (run->own_agent_path, sizeof run->own_agent_path, "%s/pvtools-vmm-%d.agent", directory,
+            (int) getpid ());
+  run->agent_path = run->own_agent_path;
+  return options_add (&run->ports, AGENT_PORT, run->agent_path);
+}
+
 static int
 parse (int argc, char **argv, struct run *run)
 {
-  static const struct option long_options[] = {
-    { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
-    { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
-    { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
-    { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
-    { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
-    { "audit", optional_argument, NULL, 'A' }, { "fault", required_argument, NULL, 'F' },
-    { "seed", required_argument, NULL, 'S' },
-    { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
-    { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
-    { "balloon", optional_argument, NULL, 'b' },
-    { NULL, 0, NULL, 0 },
-  };
   int option, ret = 0;
 
   while (ret == 0 && (option = getopt_long (argc, argv, "", long_options, NULL)) != -1)
@@ -222,10 +276,45 @@ parse (int argc, char **argv, struct run *run)
                optind < argc ? "there are words behind the options" : "--kernel is needed");
       ret = -EINVAL;
     }
+  if (ret == 0)
+    ret = open_serial (run);
+  if (ret == 0)
+    ret = find_agent_port (run);
   if (ret == 0 && run->ports.n > 0)
     ret = add_device (run, vdev_kind_find ("console"), &run->ports);
   for (unsigned i = 0; i < run->n_devices && ret == 0; i++)
     ret = lab_add (&run->lab, run->slots[i].dev);
+  return ret;
+}
+
+/* The words of --config FILE go before those of the command line, so that the latter win. */
+static int
+parse_with_config (int argc, char **argv, struct run *run, struct config_file *config)
+{
+  char **all;
+  int ret = 0;
+
+  for (int i = 1; i < argc && ret == 0; i++)
+    {
+      const char *path = NULL;
+
+      if (strncmp (argv[i], "--config=", 9) == 0)
+        path = argv[i] + 9;
+      else if (strcmp (argv[i], "--config") == 0 && i + 1 < argc)
+        path = argv[++i];
+      run->n_config += path != NULL;
+      ret = path ? config_file_read (config, path, long_options) : 0;
+    }
+  if (ret < 0)
+    return ret;
+  all = calloc ((size_t) argc + config->n + 1, sizeof *all);
+  if (all == NULL)
+    return -ENOMEM;
+  all[0] = argv[0];
+  memcpy (all + 1, config->words, config->n * sizeof *all);
+  memcpy (all + 1 + config->n, argv + 1, (size_t) (argc - 1) * sizeof *all);
+  ret = parse (argc + (int) config->n, all, run);
+  free (all);
   return ret;
 }
 
@@ -354,7 +443,8 @@ command_run (int argc, char **argv)
   struct machine *machine = NULL;
   struct copier *copier = NULL;
   enum vm_end end = VM_FAILED;
-  int signal_fd, ret;
+  struct config_file config = { 0 };
+  int signal_fd, view = -1, ret;
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
     {
@@ -362,26 +452,31 @@ command_run (int argc, char **argv)
       return 0;
     }
   run.plan.cmdline = "";
-  ret = parse (argc, argv, &run);
+  ret = parse_with_config (argc, argv, &run, &config);
   if (ret != 0)
     {
       while (run.n_devices > 0)
         vdev_free (run.slots[--run.n_devices].dev);
       lab_finish (&run.lab);
+      config_file_free (&config);
       return ret > 0 ? 0 : 2;
     }
   signal_fd = block_signals ();
   /* Before there are threads. */
   if (run.control_path && copier_new (&copier) < 0)
     vmm_log ("no process for copies: disks cannot be copied by the control socket");
+  if (run.agent)
+    view = agent_view_start (run.agent_path, run.serial_path == NULL && isatty (STDOUT_FILENO));
   if (machine_new (&machine, run.memory, run.vcpus, run.slots, run.n_devices, run.serial_fd) == 0)
     {
       machine->copier = copier;
       end = run_machine (&run, machine, signal_fd);
     }
   machine_free (machine);
+  agent_view_stop (view);
   copier_free (copier);
   lab_report (&run.lab);
   lab_finish (&run.lab);
+  config_file_free (&config);
   return status_of[end];
 }

@@ -97,7 +97,7 @@ pvtools ping unix:/run/inner.sock || {{ tail -n 30 /run/inner.log; cat /run/vmm.
 """
 WAIT = """
 for i in $(seq 300); do [ -e /run/vmm.status ] && break; sleep 0.1; done
-cat /run/vmm.err; dmesg | grep "audit: type=1326" || true; cat /run/vmm.status
+grep -v '^agent: ' /run/vmm.err || true; dmesg | grep "audit: type=1326" || true; cat /run/vmm.status
 """
 
 
@@ -145,12 +145,17 @@ def test_linux_boots_to_its_agent():
     vm = outer()
     vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null")
     note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner --qmp /run/inner.qmp "
-                   "--audit=/run/audit"))
+                   "--audit=/run/audit --agent"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)
     note(told)
     disks = vm.sh("pvtools disks unix:/run/inner.sock")
     check("vda" in disks and "inner" in disks, disks)
+    said = vm.sh("for i in $(seq 600); do grep '^agent: connected' /run/vmm.err && exit; sleep 0.1; done; "
+                 "cat /run/vmm.err; false")
+    note(said)
+    check(re.match(r"agent: connected, micro, no address, CPU \d+%, memory \d+ of \d+ MiB, up \d+ s\n", said),
+          said)
     stat = vm.sh("pvtools raw unix:/run/inner.sock guest-get-vcpus")
     equal(stat.count("logical-id"), 2, stat)
     written, back = inside(vm, """

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host-side/vmm/core/log.h"
 #include "layout.h"
 
 #define SETUP_HEADER 0x1f1u
@@ -66,7 +67,11 @@ loader_linux (struct vm *vm, const struct loader_file *file, const struct loader
   /* It unpacks itself in place and needs init_size bytes for that. */
   if (MAP_KERNEL + (uint64_t) params->hdr.init_size > vm->ram_size
       || MAP_KERNEL + kernel_size > vm->ram_size || MAP_KERNEL + kernel_size > MAP_HOLE)
-    return -ENOMEM;
+    {
+      vmm_log ("this kernel needs %u MiB of memory to unpack itself, and some to run in",
+               (unsigned) ((MAP_KERNEL + (uint64_t) params->hdr.init_size) >> 20) + 1);
+      return -ENOMEM;
+    }
   memcpy (vm->ram + MAP_KERNEL, file->data + setup_size, kernel_size);
   ret = loader_initrd (vm, plan->initrd, MAP_KERNEL + (uint64_t) params->hdr.init_size,
                        params->hdr.initrd_addr_max, &initrd, &initrd_size);

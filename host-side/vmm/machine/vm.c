@@ -2,7 +2,6 @@
 #include "vm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,29 +11,8 @@
 #include <unistd.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host.h"
 #include "layout.h"
-
-static int
-open_kvm (void)
-{
-  int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-  if (fd < 0)
-    {
-      int ret = -errno;
-
-      vmm_log ("/dev/kvm: %s%s", strerror (-ret),
-               ret == -ENOENT  ? ": no KVM here (modprobe kvm-intel or kvm-amd?)"
-               : ret == -EACCES ? ": you may not use it (group kvm?)"
-                                : "");
-      return ret;
-    }
-  if (ioctl (fd, KVM_GET_API_VERSION, 0) == KVM_API_VERSION)
-    return fd;
-  close (fd);
-  vmm_log ("/dev/kvm has another interface than version %d", KVM_API_VERSION);
-  return -ENOTSUP;
-}
 
 static int
 add_slot (struct vm *vm, unsigned slot, uint64_t gpa, uint64_t offset, uint64_t size)
@@ -96,7 +74,7 @@ vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
   pthread_mutex_init (&vm->lock, NULL);
   pthread_cond_init (&vm->changed, NULL);
   vm->end_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  vm->kvm = ret = open_kvm ();
+  vm->kvm = ret = host_open_kvm ();
   if (ret < 0)
     goto free;
   ret = make_machine (vm);

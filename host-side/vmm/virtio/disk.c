@@ -36,7 +36,7 @@ measure (struct disk *disk)
   if (!disk->is_device && !S_ISREG (st.st_mode))
     return -EINVAL;
   disk->size -= disk->size % SECTOR;
-  return disk->size > 0 ? 0 : -EINVAL;
+  return disk->size > 0 ? 0 : -ENODATA;
 }
 
 int
@@ -54,15 +54,16 @@ disk_open (struct disk *disk, const char *path, bool readonly)
       return ret;
     }
   ret = measure (disk);
+  if (ret == -ENODATA)
+    vmm_log ("%s: the image is too small: a disk has at least one sector of %u bytes", path, SECTOR);
+  else if (ret < 0)
+    vmm_log ("%s: neither a file nor a block device", path);
   if (ret < 0)
-    {
-      vmm_log ("%s: no file or block device of at least one sector", path);
-      goto close;
-    }
+    goto close;
   ret = lock (disk);
   if (ret < 0)
     {
-      vmm_log ("%s: in use by somebody else (%s)", path, strerror (-ret));
+      vmm_log ("%s: locked (%s): another machine has this disk", path, strerror (-ret));
       goto close;
     }
   return 0;

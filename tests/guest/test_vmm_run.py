@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""pvtools-vmm run before there is a guest: options from a file, what it says when
+something is missing, and its line about the agent. Everything runs on any machine; a
+/dev of the test's own stands in for one without KVM."""
+
+import os
+import pathlib
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import base
+import micro
+import nested
+import tap
+import vhostuser
+from tap import Skip, check, equal
+
+SLOT = "--rng=transport=mmio"
+NOBODY = 65534
+
+
+def vmm(*words, timeout=60, **keywords):
+    return subprocess.run([vhostuser.find_vmm(), *map(str, words)], capture_output=True, text=True,
+                          timeout=timeout, check=False, **keywords)
+
+
+def needs_kvm():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm cannot be opened here")
+
+
+class Place:
+    """A directory with the payload."""
+
+    def __enter__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="pvt-run-"))
+        self.path.chmod(0o755)
+        self.payload = nested.build_payload(self.path / "board.elf")
+        return self
+
+    def __exit__(self, *_words):
+        shutil.rmtree(self.path)
+
+    def file(self, name, text):
+        (self.path / name).write_text(text)
+        return self.path / name
+
+
+def test_config_file():
+    needs_kvm()
+    with Place() as place:
+        config = place.file("vm.conf", f"# the board\n\nkernel = {place.payload}\n  append=check  \n"
+                                       "memory = 16\nrng = transport=mmio\n")
+        done = vmm("run", "--config", config)
+        equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), "from the file")
+        done = vmm("run", f"--config={config}", "--append", "wrong")
+        equal((done.returncode, done.stdout), (3, "a\n"), "the command line wins")
+        done = vmm("run", "--append", "wrong", "--config", config)
+        equal((done.returncode, done.stdout), (3, "a\n"), "also when it comes first")
+        serial = place.file("other.conf", f"serial = {place.path}/log\n")
+        done = vmm("run", "--config", config, "--config", serial)
+        equal((done.stdout, (place.path / "log").read_text()), ("", "ABCDEFGH\n"), "two files")
+
+
+def test_config_file_errors():
+    with Place() as place:
+        for text, said in (("memory = 16\ncolour = red\n", "vm.conf:2: colour: there is no such option"),
+                           ("config = other\n", "vm.conf:1: config: there is no such option"),
+                           ("\nkernel\n", "vm.conf:2: kernel: it needs a value"),
+                           ("paused = on\n", "vm.conf:1: paused: it takes no value"),
+                           ("append = " + "x" * 5000 + "\n", "vm.conf:1: a line has at most"),
+                           ("rng\n" * 300, "too many options"),
+                           ("memory = lots\n", "memory=lots: a number"),
+                           ("memory = 16\n", "--kernel is needed")):
+            done = vmm("run", "--config", place.file("vm.conf", text))
+            equal(done.returncode, 2, f"{text[:40]!r}: {done.stderr}")
+            check(said in done.stderr, f"{text[:40]!r}: {done.stderr}")
+        done = vmm("run", "--config", place.path / "nothing")
+        check(done.returncode == 2 and "No such file" in done.stderr, done.stderr)
+        done = vmm("run", "--conf", place.path / "nothing")
+        check(done.returncode == 2 and "written in full" in done.stderr, done.stderr)
+
+
+def test_help_has_examples():
+    done = vmm("run", "--help")
+    equal(done.returncode, 0, done.stderr)
+    check(done.stdout.count("\n  pvtools-vmm run ") >= 4, done.stdout)
+
+
+def in_another_dev(place, nodes, cpu_flags, user=0):
+    """Runs the VMM with a /dev that has only what the shell text @nodes makes."""
+    if os.geteuid() != 0:
+        raise Skip("a /dev of one's own needs root")
+    binary = place.path / "vmm"  # where everybody may read
+    shutil.copy(vhostuser.find_vmm(), binary)
+    for library in micro.libraries(vhostuser.find_vmm()):
+        if not library.startswith(("/lib", "/usr")):
+            shutil.copy(library, place.path)
+    cpuinfo = place.file("cpuinfo", f"processor : 0\nflags\t\t: fpu {cpu_flags} tsc\n")
+    script = (f"mount -t tmpfs none /dev && {nodes} && mount --bind {cpuinfo} /proc/cpuinfo && "
+              f"exec env LD_LIBRARY_PATH={place.path} setpriv --reuid {user} --clear-groups {binary} run --kernel {place.payload} --memory 16")
+    return subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, timeout=60,
+                          check=False)
+
+
+def test_without_kvm():
+    absent, dead, closed = "true", "mknod /dev/kvm c 10 251", "mknod -m 600 /dev/kvm c 10 232"
+    with Place() as place:
+        for nodes, flags, user, said in (
+                (absent, "vmx", 0, "No such file or directory: modprobe kvm-intel?"),
+                (absent, "svm", 0, "No such file or directory: modprobe kvm-amd?"),
+                (absent, "sse", 0, "the processor shows no virtualisation: it is off in the firmware"),
+                (dead, "sse", 0, "allows no nesting"),
+                (closed, "svm", NOBODY, "Permission denied: you may not use it"),
+                ("ln -s /proc/self/mounts /dev/kvm", "svm", 0, "/dev/kvm")):
+            done = in_another_dev(place, nodes, flags, user)
+            equal(done.returncode, 1, f"{nodes}, {flags}: {done.stdout}{done.stderr}")
+            check(said in done.stderr, f"{nodes}, {flags}: {done.stderr}")
+
+
+def test_disk_that_is_locked_or_small():
+    needs_kvm()
+    with Place() as place:
+        disk = place.file("disk", "x" * 4096)
+        small = place.file("small", "x" * 511)
+        for path, said in ((small, "the image is too small"), (place.path, "directory"),
+                           ("/dev/null", "neither a file nor a block device")):
+            done = vmm("run", "--kernel", place.payload, "--disk", f"file={path}")
+            equal(done.returncode, 2, done.stderr)
+            check(said in done.stderr.lower(), done.stderr)
+        first = subprocess.Popen([vhostuser.find_vmm(), "run", "--kernel", place.payload, "--memory", "16",
+                                  "--paused", "--qmp", place.path / "qmp", "--disk", f"file={disk}"])
+        try:
+            wait_for(lambda: (place.path / "qmp").exists(), "the first machine")
+            done = vmm("run", "--kernel", place.payload, "--disk", f"file={disk}")
+            equal(done.returncode, 2, done.stderr)
+            check("locked" in done.stderr and "another machine has this disk" in done.stderr, done.stderr)
+        finally:
+            first.kill()
+            first.wait()
+
+
+def test_memory_that_is_too_small():
+    needs_kvm()
+    done = vmm("run", "--kernel", base.kernel()[0], "--memory", 16)
+    equal(done.returncode, 1, done.stderr)
+    check("this kernel needs" in done.stderr and "MiB of memory" in done.stderr, done.stderr)
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        check(time.monotonic() < deadline, f"{what} did not come")
+        time.sleep(0.02)
+
+
+def agent_words(place, *words):
+    return [vhostuser.find_vmm(), "run", "--kernel", str(place.payload), "--memory", "16", "--paused",
+            "--agent", "--qmp", str(place.path / "qmp"), *map(str, words)]
+
+
+def test_agent_line_without_a_terminal():
+    needs_kvm()
+    with Place() as place:
+        process = subprocess.Popen(agent_words(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=dict(os.environ, XDG_RUNTIME_DIR=str(place.path)))
+        try:
+            # Nobody in the guest answers: it says so once, and nothing moves a cursor.
+            equal(process.stderr.readline(), "agent: not connected\n", "the line")
+            check(list(place.path.glob("pvtools-vmm-*.agent")), "a port of its own")
+            process.terminate()
+            out, error = process.communicate(timeout=60)
+            equal((process.returncode, out, error), (0, "", ""), "the end")
+            equal(list(place.path.glob("*.agent")), [], "sockets that are left")
+        finally:
+            process.kill()
+
+
+def test_agent_line_on_a_terminal():
+    needs_kvm()
+    with Place() as place:
+        ours, theirs = pty.openpty()
+        port = place.path / "named"
+        process = subprocess.Popen(agent_words(place, "--port", f"org.qemu.guest_agent.0={port}"),
+                                   stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        got = b""
+        try:
+            deadline = time.monotonic() + 60
+            while b"agent: not connected" not in got:
+                check(select.select([ours], [], [], deadline - time.monotonic())[0], got)
+                got += os.read(ours, 4096)
+            check(port.exists(), "the port that was named")
+            process.terminate()
+            equal(process.wait(60), 0, "the end")
+            while select.select([ours], [], [], 1)[0]:
+                try:
+                    got += os.read(ours, 4096)
+                except OSError:  # nobody has the other end
+                    break
+            check(got.startswith(b"\r\x1b[Kagent:") and got.endswith(b"\r\x1b[K"), got)
+            check(b"\n" not in got, got)
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
