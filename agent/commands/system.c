@@ -74,7 +74,7 @@ pvt_handle_guest_get_timezone (PvtCall *call G_GNUC_UNUSED, PvtGuestTimezone **r
 gboolean
 pvt_handle_guest_get_users (PvtCall *call, GPtrArray **result, GError **error G_GNUC_UNUSED)
 {
-  g_autoptr (GArray) users = pvt_utmp_read (pvt_call_root (call));
+  g_autoptr (GArray) users = pvt_users_read (pvt_call_root (call));
 
   *result = g_ptr_array_new ();
   for (guint i = 0; i < users->len; i++)

@@ -2,6 +2,7 @@
 #include "users.h"
 
 #include "bounds.h"
+#include "logins.h"
 
 #include <string.h>
 #include <utmp.h>
@@ -21,18 +22,24 @@ find (GArray *users, const char *name)
   return NULL;
 }
 
+void
+pvt_users_add (GArray *users, const PvtUser *user)
+{
+  PvtUser *known = find (users, user->name);
+
+  if (known == NULL && users->len < PVT_MAX_USERS)
+    g_array_append_val (users, *user);
+  else if (known && user->login_time < known->login_time)
+    known->login_time = user->login_time;
+}
+
 static void
 add (GArray *users, const struct utmp *record)
 {
   PvtUser user = { "", (double) record->ut_tv.tv_sec + (double) record->ut_tv.tv_usec / 1e6 };
-  PvtUser *known;
 
   memcpy (user.name, record->ut_user, UT_NAMESIZE);
-  known = find (users, user.name);
-  if (known == NULL && users->len < PVT_MAX_USERS)
-    g_array_append_val (users, user);
-  else if (known && user.login_time < known->login_time)
-    known->login_time = user.login_time;
+  pvt_users_add (users, &user);
 }
 
 void
@@ -50,8 +57,14 @@ pvt_utmp_parse (const void *data, gsize len, GArray *users)
     }
 }
 
+gboolean
+pvt_users_has_utmp (const PvtRoot *root)
+{
+  return pvt_root_exists (root, "run/utmp") || pvt_root_exists (root, "var/run/utmp");
+}
+
 GArray *
-pvt_utmp_read (const PvtRoot *root)
+pvt_users_read (const PvtRoot *root)
 {
   GArray *users = g_array_new (FALSE, FALSE, sizeof (PvtUser));
   gsize len = 0;
@@ -61,5 +74,7 @@ pvt_utmp_read (const PvtRoot *root)
     data = pvt_root_read_alloc (root, "run/utmp", PVT_MAX_PROC_FILE, &len, NULL);
   if (data)
     pvt_utmp_parse (data, len, users);
+  else
+    pvt_logins_read (root, users);
   return users;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who is logged in: utmp(5). */
+/* Who is logged in: utmp(5), or logind where there is none. */
 #pragma once
 
 #include "root.h"
@@ -13,5 +13,12 @@ typedef struct
 /* Appends each user once, with the earliest session, in order of first sight. */
 void pvt_utmp_parse (const void *data, gsize len, GArray *users);
 
-/* Empty when there is no utmp file. The caller unrefs the array of PvtUser. */
-GArray *pvt_utmp_read (const PvtRoot *root);
+/* Adds a user, or the earlier of two sessions of one that is there; no more than
+ * PVT_MAX_USERS. */
+void pvt_users_add (GArray *users, const PvtUser *user);
+
+/* Empty when nobody is, or nothing tells. The caller unrefs the array of PvtUser. */
+GArray *pvt_users_read (const PvtRoot *root);
+
+/* Whether there is a utmp file, which counts alone then. */
+gboolean pvt_users_has_utmp (const PvtRoot *root);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who is logged in: utmp(5) is looked at when it was written to, inotify(7). */
+/* Who is logged in: utmp(5), or where there is none logind's sessions, are looked at
+ * when something was written there, inotify(7). */
 #include "source.h"
 
 #include "agent/core/log.h"
-#include "agent/platform/users.h"
+#include "agent/platform/logins.h"
 #include "hub.h"
 #include "pvt-tables.h"
 #include "settle.h"
@@ -28,7 +29,7 @@ static struct
 static const char *
 missing (PvtEventKind kind G_GNUC_UNUSED, const PvtRoot *root)
 {
-  return pvt_root_exists (root, "run/utmp") ? NULL : "there is no /run/utmp";
+  return pvt_users_has_utmp (root) ? NULL : pvt_logins_missing (root);
 }
 
 static int
@@ -40,7 +41,7 @@ by_name (gconstpointer a, gconstpointer b)
 static void
 tell (void)
 {
-  g_autoptr (GArray) users = pvt_utmp_read (users_watch.root);
+  g_autoptr (GArray) users = pvt_users_read (users_watch.root);
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   PvtUserList list = { .total = users->len };
   char *joined;
@@ -83,11 +84,13 @@ changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data G_GNUC_UNU
 static void
 start (const PvtRoot *root)
 {
-  g_autofree char *path = g_strconcat (root->path, "/run/utmp", NULL);
+  gboolean utmp = pvt_root_exists (root, "run/utmp");
+  g_autofree char *path = g_strconcat (root->path, "/", utmp ? "run/utmp" : PVT_LOGINS_DIRECTORY, NULL);
+  guint32 wanted = utmp ? IN_MODIFY : IN_MOVED_TO | IN_DELETE;
 
   users_watch.root = root;
   users_watch.fd = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);
-  if (users_watch.fd >= 0 && inotify_add_watch (users_watch.fd, path, IN_MODIFY) >= 0)
+  if (users_watch.fd >= 0 && inotify_add_watch (users_watch.fd, path, wanted) >= 0)
     users_watch.source = g_unix_fd_add (users_watch.fd, G_IO_IN, changed, NULL);
   else
     pvt_log (PVT_LOG_WARNING, "%s cannot be watched: %s", path, g_strerror (errno));

@@ -15,6 +15,7 @@
 #include "agent/platform/pressure.h"
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
+#include "agent/platform/logins.h"
 #include "agent/platform/users.h"
 #include "agent/platform/virtio-bus.h"
 
@@ -39,8 +40,10 @@ static void
 users (const char *data, gsize len)
 {
   g_autoptr (GArray) array = g_array_new (FALSE, FALSE, sizeof (PvtUser));
+  char name[33];
 
   pvt_utmp_parse (data, len, array);
+  pvt_passwd_find (data, len, 1000, name, sizeof name);
 }
 
 static void

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "logins.h"
+
+#include "bounds.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* sd-login(3). The last two came with systemd 254. */
+static struct
+{
+  int (*get_sessions) (char ***sessions);
+  int (*get_uid) (const char *session, uid_t *uid);
+  int (*get_class) (const char *session, char **class_name);
+  int (*get_state) (const char *session, char **state);
+  int (*get_username) (const char *session, char **name);
+  int (*get_start_time) (const char *session, guint64 *us);
+} sd;
+
+static gboolean
+load_all (void)
+{
+  void *library = dlopen ("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
+
+  if (library == NULL)
+    return FALSE;
+  *(void **) &sd.get_sessions = dlsym (library, "sd_get_sessions");
+  *(void **) &sd.get_uid = dlsym (library, "sd_session_get_uid");
+  *(void **) &sd.get_class = dlsym (library, "sd_session_get_class");
+  *(void **) &sd.get_state = dlsym (library, "sd_session_get_state");
+  *(void **) &sd.get_username = dlsym (library, "sd_session_get_username");
+  *(void **) &sd.get_start_time = dlsym (library, "sd_session_get_start_time");
+  return sd.get_sessions && sd.get_uid && sd.get_class && sd.get_state;
+}
+
+static gboolean
+load (void)
+{
+  static gsize done;
+
+  if (g_once_init_enter (&done))
+    g_once_init_leave (&done, load_all () ? 1 : 2);
+  return done == 1;
+}
+
+const char *
+pvt_logins_missing (const PvtRoot *root)
+{
+  /* libsystemd knows the real one alone. */
+  if (root->fake || !pvt_root_exists (root, PVT_LOGINS_DIRECTORY))
+    return "there is neither a /run/utmp nor logind";
+  return load () ? NULL : "libsystemd.so.0 is not there";
+}
+
+gboolean
+pvt_passwd_find (const char *text, gsize len, guint32 uid, char *name, gsize size)
+{
+  const char *end = text + len;
+
+  for (const char *line = text; line < end;)
+    {
+      const char *stop = memchr (line, '\n', (gsize) (end - line));
+      g_autofree char *copy = g_strndup (line, (gsize) ((stop ? stop : end) - line));
+      g_auto (GStrv) fields = g_strsplit (copy, ":", 4);
+      guint64 number;
+
+      if (g_strv_length (fields) == 4 && *fields[0] && strlen (fields[0]) < size
+          && g_ascii_string_to_unsigned (fields[2], 10, 0, G_MAXUINT32, &number, NULL) && number == uid)
+        {
+          g_strlcpy (name, fields[0], size);
+          return TRUE;
+        }
+      line = stop ? stop + 1 : end;
+    }
+  return FALSE;
+}
+
+/* A person's, and not one that is over: "user" and "user-early" and such, not
+ * "greeter", "manager" or "background". */
+static gboolean
+is_login (const char *session)
+{
+  char *class_name = NULL, *state = NULL;
+  gboolean is = sd.get_class (session, &class_name) >= 0 && g_str_has_prefix (class_name, "user")
+                && sd.get_state (session, &state) >= 0 && strcmp (state, "closing") != 0;
+
+  free (class_name);
+  free (state);
+  return is;
+}
+
+/* Without the name service, which may wait for a server. */
+static void
+find_name (const PvtRoot *root, const char *session, uid_t uid, char *name, gsize size)
+{
+  g_autofree char *passwd = NULL;
+  char *known = NULL;
+  gsize len = 0;
+
+  if (sd.get_username && sd.get_username (session, &known) >= 0)
+    {
+      g_strlcpy (name, known, size);
+      free (known);
+      return;
+    }
+  passwd = pvt_root_read_alloc (root, "etc/passwd", PVT_MAX_PROC_FILE, &len, NULL);
+  if (passwd == NULL || !pvt_passwd_find (passwd, len, uid, name, size))
+    g_snprintf (name, size, "%u", uid);
+}
+
+static void
+add (const PvtRoot *root, const char *session, GArray *users)
+{
+  PvtUser user = { "", 0 };
+  guint64 us = 0;
+  uid_t uid;
+
+  if (!is_login (session) || sd.get_uid (session, &uid) < 0)
+    return;
+  find_name (root, session, uid, user.name, sizeof user.name);
+  if (sd.get_start_time && sd.get_start_time (session, &us) >= 0)
+    user.login_time = (double) us / 1e6;
+  pvt_users_add (users, &user);
+}
+
+void
+pvt_logins_read (const PvtRoot *root, GArray *users)
+{
+  char **sessions = NULL;
+
+  if (pvt_logins_missing (root) || sd.get_sessions (&sessions) < 0)
+    return;
+  for (char **session = sessions; session && *session; session++)
+    {
+      add (root, *session, users);
+      free (*session);
+    }
+  free (sessions);
+}
