@@ -113,6 +113,15 @@ void test_net (struct virtio_transport *first, struct virtio_transport *second,
 /* That what was negotiated is what the options left. */
 void test_features (const struct virtio_device *dev);
 
+/* What @n things of a kind cost: begin before them, end prints it. */
+struct meter
+{
+  uint64_t cycles;
+  uint32_t exits, kvm, us;
+};
+void meter_begin (struct meter *meter);
+void meter_end (const struct meter *meter, unsigned n, const char *what);
+
 /* A sum that tells data apart; the host computes the same (FNV-1a over 64-bit words). */
 uint64_t checksum (const void *data, size_t bytes);
 /* Data that tell their place: word i of block @seed. */

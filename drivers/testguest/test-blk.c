@@ -108,13 +108,15 @@ static void
 measure (struct virtio_blk *blk)
 {
   char id[VIRTIO_BLK_ID_BYTES + 1];
-  uint64_t start = cycles ();
+  struct meter meter;
   unsigned n = 0;
 
+  meter_begin (&meter);
   while (n < PINGS && virtio_blk_get_id (blk, id) == 0)
     n++;
   check (n == PINGS, "tells its serial number many times");
-  print ("# serial number '%s', %U cycles a request\n", id, (cycles () - start) / PINGS);
+  meter_end (&meter, PINGS, "request");
+  print ("# serial number '%s'\n", id);
 }
 
 /* What lies on the disk in the end: the host knows it too. */

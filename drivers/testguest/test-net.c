@@ -81,8 +81,9 @@ exchange (struct virtio_net *a, struct virtio_net *b)
   const char *option = guest_option ("frames=");
   unsigned frames = option ? (unsigned) guest_number (option, &option) : FRAMES;
   unsigned good = 0;
-  uint64_t start = cycles ();
+  struct meter meter;
 
+  meter_begin (&meter);
   for (unsigned i = 0; i < frames; i++)
     {
       uint32_t bytes = sizes[i % (sizeof sizes / sizeof *sizes)];
@@ -92,7 +93,7 @@ exchange (struct virtio_net *a, struct virtio_net *b)
       good += arrives (i % 2 ? b : a, i % 2 ? a : b, i, bytes);
     }
   check (good == frames && frames > 0, "frames arrive whole, both ways [N6 N7]");
-  print ("# %U cycles a frame there\n", (cycles () - start) / (frames ? frames : 1));
+  meter_end (&meter, frames ? frames : 1, "frame");
 }
 
 /* All that one side has room for at once, then looks. */

@@ -43,15 +43,17 @@ echoes (unsigned connection, unsigned bytes, bool late)
   return got == bytes && memcmp (in, out, bytes) == 0;
 }
 
-static uint64_t
+static void
 measure (unsigned connection)
 {
-  uint64_t start = cycles ();
+  struct meter meter;
+  bool good = true;
 
+  meter_begin (&meter);
   for (unsigned i = 0; i < PINGS; i++)
-    if (!echoes (connection, 8, false))
-      return 0;
-  return (cycles () - start) / PINGS;
+    good &= echoes (connection, 8, false);
+  check (good, "a few bytes go there and back");
+  meter_end (&meter, PINGS, "echo");
 }
 
 static bool
@@ -82,7 +84,7 @@ test_echo (uint32_t port)
     check (echoes ((unsigned) first, sizes[i], false), "gets back what it sent");
   check (echoes ((unsigned) second, BYTES, true), "also when it reads late: credit is kept [V1 V2]");
   check (echoes ((unsigned) first, 300, false), "and on the other connection, too");
-  print ("# %U cycles an echo\n", measure ((unsigned) second));
+  measure ((unsigned) second);
   check_error (virtio_vsock_end (&vsock, (unsigned) second), "says that it sends no more");
   check (ended ((unsigned) second), "and then the host ends, too");
   check_error (virtio_vsock_close (&vsock, (unsigned) second), "gives it up");

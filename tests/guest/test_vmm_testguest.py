@@ -109,6 +109,21 @@ def test_both_at_once():
     equal(where, {("blk", "mmio"), ("rng", "pci"), ("console", "pci")}, "who is where")
 
 
+def test_what_a_doorbell_costs():
+    """The meter counts exits: a doorbell that KVM catches is none of ours."""
+    for words, append in (((), "variants=0x80 meter=0x5f0"),
+                          (("--transport", "mmio"), "variants=0x80 meter=0x5f0")):
+        run = Run(*words, append=append)
+        check(run.status == 0 and not run.bad, run.text[-3000:])
+        lines = re.findall(r"^# (\d+ cycles a (\w+), \d+ a second, ([\d.]+) exits(?: and ([\d.]+) in the kernel)?)$",
+                           run.text, re.M)
+        equal([what for _, what, _, _ in lines], ["request", "request", "doorbell"], run.text[-3000:])
+        for line in lines:
+            note(line[0])
+        equal(lines[2][2], "0.00", "exits a doorbell")
+        check(not lines[2][3] or float(lines[2][3]) >= 1, f"what KVM counts: {lines[2][3]}")
+
+
 def test_read_only_and_split_only():
     run = Run(append="variants=0xf0", disk=",readonly=on,packed=off")
     run.passed("pci", RINGS[4:], left=False)

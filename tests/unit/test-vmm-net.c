@@ -214,6 +214,9 @@ test_headers (void **state)
   h = good, h.flags = VIRTIO_NET_HDR_F_DATA_VALID;
   assert_false (net_header_check (&h, all, 1000));
   assert_int_equal (h.flags, 0);
+  h = good, h.flags |= 0xfa; /* what is not known means nothing (5.1.6.2.2) */
+  assert_true (net_header_check (&h, all, 1000));
+  assert_int_equal (h.flags, VIRTIO_NET_HDR_F_NEEDS_CSUM);
   for (unsigned type = 0; type < 256; type++)
     {
       bool ok = type == 0 || type == 1 || type == 3 || type == 4 || type == 0x81 || type == 0x84;

@@ -35,6 +35,7 @@
 #define PORT_SERIAL 0x3f8u
 #define PORT_I8042 0x64u
 #define PORT_PVPANIC 0x505u
+#define PORT_METER 0x5f0u  /* ours: what a guest costs (meter.h) */
 #define PORT_SLEEP 0x600u  /* ACPI sleep control; a read: sleep status */
 #define PORT_RESET 0x601u
 #define PORT_EVENTS 0x602u /* ours, for the DSDT: what happened; a read clears it */

@@ -9,6 +9,7 @@
 #include "acpi.h"
 #include "host-side/vmm/core/log.h"
 #include "layout.h"
+#include "meter.h"
 
 /* ---- what KVM does for virtio-pci ---- */
 
@@ -109,6 +110,8 @@ make_board (struct machine *machine, int serial_fd)
     ret = uart_init (&machine->uart, machine->vm, serial_fd, ret);
   if (ret >= 0)
     ret = power_init (&machine->power, machine->vm);
+  if (ret >= 0)
+    ret = meter_init (machine->vm);
   return ret < 0 ? ret : make_pci (machine);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A processor: one thread around KVM_RUN, which hands accesses to the buses. */
-#include "vm.h"
+#include "meter.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -44,6 +44,7 @@ vcpu_new (struct vm *vm, unsigned index)
       close (vcpu->fd);
       return ret;
     }
+  meter_open (vcpu);
   vm->n_vcpus++;
   return vcpu_set_cpuid (vcpu);
 }
@@ -109,6 +110,7 @@ handle_exit (struct vcpu *vcpu)
 {
   struct kvm_run *run = vcpu->run;
 
+  vcpu->exits++;
   switch (run->exit_reason)
     {
     case KVM_EXIT_IO:
@@ -128,6 +130,12 @@ handle_exit (struct vcpu *vcpu)
       report_failure (vcpu);
       vm_finish (vcpu->vm, VM_FAILED);
     }
+}
+
+struct vcpu *
+vcpu_current (void)
+{
+  return current;
 }
 
 void *

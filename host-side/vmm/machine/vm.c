@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "vm.h"
+#include "meter.h"
 
 #include <errno.h>
 #include <linux/kvm.h>
@@ -119,6 +119,7 @@ vm_free (struct vm *vm)
   for (unsigned i = 0; i < vm->n_vcpus; i++)
     {
       munmap (vm->vcpus[i].run, vm->run_size);
+      meter_close (&vm->vcpus[i]);
       close (vm->vcpus[i].fd);
     }
   if (vm->ram)

@@ -23,6 +23,9 @@ struct vcpu
   pthread_t thread;
   bool started;
   _Atomic bool nmi; /* somebody wants one */
+  uint64_t exits;   /* to us */
+  int stats_fd;     /* KVM's counters, or -1 */
+  int64_t stats_at; /* of its exits */
 };
 
 /* Why a machine ended. */
@@ -105,5 +108,7 @@ void interrupts_finish (struct vm *vm);
 int vcpu_new (struct vm *vm, unsigned index);
 void *vcpu_thread (void *vcpu);
 void vcpu_kick (struct vcpu *vcpu);
+/* Whose thread this is; NULL when it is no processor's. */
+struct vcpu *vcpu_current (void);
 /* In cpuid.c: what the guest may know of its processor. */
 int vcpu_set_cpuid (struct vcpu *vcpu);
