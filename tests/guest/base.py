@@ -2,9 +2,11 @@
 """The root of a small Debian (or Ubuntu) that every guest is made from.
 
 Made by mmdebstrap from the host's own package sources and kept in the cache:
-its kernel and modules serve the micro guest, all of it the full one.
+its kernel and modules serve the micro guest, all of it the full one. PVT_SUITE makes
+guests of another release from the same archive, PVT_SUITE=trixie those of Debian 13.
 """
 
+import os
 import pathlib
 import platform
 import subprocess
@@ -31,25 +33,53 @@ HOOKS = [
 
 
 def host_release():
+    """(distribution, suite) of the guests: the host's own unless told otherwise."""
     info = platform.freedesktop_os_release()
-    return info["ID"], info["VERSION_CODENAME"]
+    return info["ID"], os.environ.get("PVT_SUITE") or info["VERSION_CODENAME"]
+
+
+def is_other():
+    return host_release()[1] != platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
+def kind(name):
+    """Of things in the cache: those of another release do not push these out."""
+    return f"{host_release()[1]}+{name}" if is_other() else name
+
+
+def kernels():
+    """Another release is for tests that boot the first one."""
+    names = KERNELS[host_release()[0]]
+    return names[:1] if is_other() else names
 
 
 def sources():
     """The host's sources of the distribution itself, not of third parties."""
+    own = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    if not is_other():
+        return own_sources(own)
+    place = cache.directory() / f"{host_release()[1]}-sources"
+    place.mkdir(exist_ok=True)
+    for path in own_sources(own):
+        (place / pathlib.Path(path).name).write_text(
+            pathlib.Path(path).read_text(errors="replace").replace(own, host_release()[1]))
+    return sorted(str(path) for path in place.iterdir())
+
+
+def own_sources(own):
     found = []
     for path in (*sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*.sources")),
                  pathlib.Path("/etc/apt/sources.list")):
         if path.exists() and any(word in path.read_text(errors="replace") for word in (
                 "debian-archive-keyring", "ubuntu-archive-keyring", "bookworm main",
-                host_release()[1] + " main")):
+                own + " main")):
             found.append(str(path))
     return found
 
 
 def build(target, extra=(), hooks=()):
     distribution, suite = host_release()
-    packages = [*PACKAGES, *KERNELS[distribution], *extra]
+    packages = [*PACKAGES, *kernels(), *extra]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
                f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"',
                *(f"--customize-hook={hook}" for hook in (*HOOKS, *hooks)), suite, str(target), *sources()]
@@ -61,13 +91,13 @@ def build(target, extra=(), hooks=()):
 
 def root():
     name = cache.key(*PACKAGES, *host_release(), *HOOKS, str(KERNELS), "2")
-    return cache.make("base", name, build)
+    return cache.make(kind("base"), name, build)
 
 
-def root_with(kind, *extra, hooks=()):
-    """The same with further packages, kept apart under @kind."""
+def root_with(name_of_kind, *extra, hooks=()):
+    """The same with further packages, kept apart under that kind."""
     name = cache.key(*PACKAGES, *extra, *host_release(), *HOOKS, *hooks, str(KERNELS))
-    return cache.make(kind, name, lambda target: build(target, extra, hooks))
+    return cache.make(kind(name_of_kind), name, lambda target: build(target, extra, hooks))
 
 
 def kernel(full=False):

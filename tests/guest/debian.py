@@ -96,7 +96,7 @@ def image(agent, full_kernel=False, database=False):
     if database:
         disk = database_disk()
     else:
-        disk = cache.make("disk", cache.key(base.root().name, SIZE), make_disk)
+        disk = cache.make(base.kind("disk"), cache.key(base.root().name, SIZE), make_disk)
     name = cache.key(disk.name, *(str((path, mode)) for path, (_, mode) in guest_files(agent).items()),
                      *(source for source, _ in guest_files(agent).values()))
 
@@ -105,4 +105,4 @@ def image(agent, full_kernel=False, database=False):
         install(stripped, disk, target)
         shutil.rmtree(stripped.parent)
 
-    return kernel, initrd, cache.make("withdb" if database else "debian", name, build)
+    return kernel, initrd, cache.make(base.kind("withdb" if database else "debian"), name, build)

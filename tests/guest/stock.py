@@ -27,23 +27,41 @@ FILES = debian.FILES
 STOCK = ["qemu-guest-agent", "libnuma1", "liburing2"]
 
 
+def apt_get(place, *words):
+    done = subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *words], cwd=place,
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"apt-get {words[-1]}: {done.stderr[-2000:]}")
+
+
 def download(target):
     target.mkdir()
-    done = subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *STOCK],
-                          cwd=target, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"apt-get download: {done.stderr[-2000:]}")
+    if not base.is_other():
+        apt_get(target, "download", *STOCK)
+        return
+    with tempfile.TemporaryDirectory(prefix="pvt-apt-") as name:
+        place = pathlib.Path(name)
+        for folder in ("lists/partial", "cache/archives/partial", "parts"):
+            (place / folder).mkdir(parents=True)
+        for source in base.sources():
+            shutil.copy(source, place / "parts")
+        options = [word for setting in (f"Dir::State::Lists={place}/lists", f"Dir::Cache={place}/cache",
+                                        "Dir::Etc::SourceList=/dev/null", f"Dir::Etc::SourceParts={place}/parts",
+                                        "Acquire::Languages=none")
+                   for word in ("-o", setting)]
+        apt_get(target, *options, "update")
+        apt_get(target, *options, "download", *STOCK)
 
 
 def stock_debs():
-    return sorted(cache.make("stockdebs", cache.key(*STOCK, base.root().name), download).glob("*.deb"))
+    return sorted(cache.make(base.kind("stockdebs"), cache.key(*STOCK, base.root().name), download).glob("*.deb"))
 
 
 def image():
     """The disk of debian.py without an agent, with the unit of the first boot."""
     files = {"/usr/local/sbin/pvt-test-debs": (FILES / "test-debs", 0o755),
              "/etc/systemd/system/pvt-test-debs.service": (FILES / "test-debs.service", 0o644)}
-    disk = cache.make("disk", cache.key(base.root().name, debian.SIZE), debian.make_disk)
+    disk = cache.make(base.kind("disk"), cache.key(base.root().name, debian.SIZE), debian.make_disk)
     name = cache.key(disk.name, *(source for source, _ in files.values()))
 
     def build(target):
@@ -62,7 +80,7 @@ def image():
         if bad:
             raise RuntimeError("debugfs: " + "; ".join(bad))
 
-    return cache.make("stock", name, build)
+    return cache.make(base.kind("stock"), name, build)
 
 
 def package_disk(target, folders):
@@ -77,10 +95,16 @@ def package_disk(target, folders):
                        check=True, capture_output=True)
 
 
-def machine(folders, **keywords):
-    """A VM; the packages of @folders are in it at /debs/FOLDER."""
+def machine(folders, overlay=None, **keywords):
+    """A VM; the packages of @folders are in it at /debs/FOLDER. With an @overlay, a qcow2
+    file, what it writes stays there."""
     kernel, initrd, _ = base.kernel()
-    vm = VM(kernel, initrd, image(), **keywords)
+    if overlay:
+        vm = VM(kernel, initrd, append="root=/dev/vda rw", **keywords)
+        vm.arguments += ["-drive", f"file={overlay},if=none,id=root,format=qcow2",
+                         "-device", "virtio-blk-pci,drive=root,serial=pvtroot"]
+    else:
+        vm = VM(kernel, initrd, image(), **keywords)
     disk = vm.directory / "debs.img"
     package_disk(disk, {"stock": stock_debs(), **folders})
     vm.arguments += ["-drive", f"file={disk},if=none,id=debs,format=raw,readonly=on",
