@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[1]
@@ -112,6 +113,20 @@ def test_fill_page():
         ".It Cm odd Ar GUEST", "See \\-\\-help.", ".El",
         ".It 0", "done", ".It 1", "failed", ".It of others:", ".It 10", "it \\- fell",
         ".It of runs:", "the program's"], "page")
+
+
+def test_the_picture_is_of_the_text_beside_it():
+    """And is no larger than a picture in a README should be."""
+    text, picture = TREE / "packaging/doc/terminal.txt", TREE / "packaging/doc/terminal.svg"
+    title = re.search(r"<title>(.*)</title>", picture.read_text()).group(1)
+    made = subprocess.run([TREE / "packaging/terminal-picture", text, title], check=True, capture_output=True).stdout
+    equal(picture.read_bytes(), made, "packaging/doc/terminal.svg")
+    check(len(made) < 60_000, f"{len(made)} bytes")
+    root = xml.etree.ElementTree.fromstring(made)
+    shown = ["".join(line.itertext()).replace("\u00a0", " ") for line in root.iter("{http://www.w3.org/2000/svg}text")]
+    equal(shown[1:], [line for line in text.read_text().splitlines() if line], "its lines")
+    typed = re.findall(r"^\$ pvtools (\S+)", text.read_text(), re.M)
+    check(typed and set(typed) <= verbs(), typed)
 
 
 def test_links_between_documents():
