@@ -60,6 +60,7 @@ static const char summary_head[]
     = "GUEST is the address of a guest's agent channel:\n"
       "  unix:/path         the unix socket of its virtio-serial port\n"
       "  vsock:CID:PORT     an agent that listens on vsock\n"
+      "  vsock-mux:/path:PORT  the same by the socket of pvtools-vmm, Firecracker and others\n"
       "  libvirt:DOMAIN     a running libvirt domain, by name or UUID\n"
       "  qemu:/qmp-socket   a QEMU, by its monitor; the channel is looked up\n"
       "  page:/file         memory that it shares (stat and page only): it is not asked\n"

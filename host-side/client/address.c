@@ -13,6 +13,7 @@ static const struct
 } kinds[] = {
   { "unix:", PVT_ADDRESS_UNIX },
   { "vsock:", PVT_ADDRESS_VSOCK },
+  { "vsock-mux:", PVT_ADDRESS_VSOCK_MUX },
   { "qemu:", PVT_ADDRESS_QEMU },
   { "libvirt:", PVT_ADDRESS_LIBVIRT },
 };
@@ -44,11 +45,13 @@ pvt_address_parse (const char *text, PvtAddress *address, GError **error)
                    "'%s' is memory that a guest shares: it has figures, and takes no commands", text);
       return FALSE;
     }
-  if (!split (text, address))
+  if (!split (text, address)
+      || (address->kind == PVT_ADDRESS_VSOCK_MUX
+          && !pvt_vsock_mux_parse (address->rest, address->path, &address->port)))
     {
       g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_INVALID_ADDRESS,
-                   "'%s' is not an address: unix:/path, vsock:CID:PORT, qemu:/qmp-socket or "
-                   "libvirt:DOMAIN was expected",
+                   "'%s' is not an address: unix:/path, vsock:CID:PORT, vsock-mux:/path:PORT, "
+                   "qemu:/qmp-socket or libvirt:DOMAIN was expected",
                    text);
       return FALSE;
     }

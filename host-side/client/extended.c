@@ -387,6 +387,8 @@ connect_to (const char *text, int timeout_ms, GError **error)
       return pvt_transport_connect_unix (address.rest, error);
     case PVT_ADDRESS_VSOCK:
       return pvt_transport_connect_vsock (address.cid, address.port, error);
+    case PVT_ADDRESS_VSOCK_MUX:
+      return pvt_vsock_mux_connect (address.path, address.port, timeout_ms, error);
     case PVT_ADDRESS_QEMU:
       path = pvt_channel_of_qemu (address.rest, PVT_EXTENDED_PORT, timeout_ms, NULL, error);
       return path ? pvt_transport_connect_unix (path, error) : -1;

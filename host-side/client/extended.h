@@ -27,7 +27,7 @@ typedef struct
 } PvtExtendedOps;
 
 /*
- * Connects and greets, within @timeout_ms: unix:/path or a path, vsock:CID:PORT,
+ * Connects and greets, within @timeout_ms: unix:/path or a path, vsock:CID:PORT, vsock-mux:/path:PORT,
  * or qemu:/qmp-socket whose port org.pvtools.0 is looked up. NULL with
  * PVT_CLIENT_ERROR.
  */

@@ -81,6 +81,10 @@ pvt_client_open (PvtClient *client, int timeout_ms, GCancellable *cancellable, G
       client->socket = pvt_socket_open (
           pvt_transport_connect_vsock (address.cid, address.port, error), error);
       break;
+    case PVT_ADDRESS_VSOCK_MUX:
+      client->socket = pvt_socket_open (
+          pvt_vsock_mux_connect (address.path, address.port, timeout_ms, error), error);
+      break;
     case PVT_ADDRESS_QEMU:
       return open_qemu (client, address.rest, timeout_ms, cancellable, error);
     case PVT_ADDRESS_LIBVIRT:
@@ -92,8 +96,8 @@ pvt_client_open (PvtClient *client, int timeout_ms, GCancellable *cancellable, G
 
 /**
  * pvt_client_connect: (constructor)
- * @address: `unix:/path`, `vsock:CID:PORT`, `qemu:/qmp-socket`,
- *   `libvirt:DOMAIN`, or the path of a unix socket
+ * @address: `unix:/path`, `vsock:CID:PORT`, `vsock-mux:/path:PORT`,
+ *   `qemu:/qmp-socket`, `libvirt:DOMAIN`, or the path of a unix socket
  * @timeout_ms: most milliseconds to wait, or -1 for the default
  * @cancellable: (nullable): cancels the wait
  * @error: set on failure

@@ -118,7 +118,7 @@ pvt_watch_init (PvtWatch *watch)
 
 /**
  * pvt_watch_new: (constructor)
- * @address: `unix:/path`, `vsock:CID:PORT`, `qemu:/qmp-socket`, or the path of a
+ * @address: `unix:/path`, `vsock:CID:PORT`, `vsock-mux:/path:PORT`, `qemu:/qmp-socket`, or the path of a
  *   unix socket: a guest's extended channel
  *
  * Returns: (transfer full): a watch that is not started

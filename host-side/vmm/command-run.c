@@ -68,6 +68,8 @@ static const char help_text[] =
   "  --rng[=OPTIONS]      a random number generator; [source=PATH][,transport=T]\n"
   "  --balloon[=OPTIONS]  a balloon with statistics; [deflate-on-oom=on][,free-page-reporting=on]\n"
   "                       [,transport=T]\n"
+  "  --vsock OPTIONS      cid=NUMBER,socket=PATH[,transport=T]: programs connect to PATH and say\n"
+  "                       'CONNECT PORT'; the guest connects to PATH_PORT\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
   "  --agent              keeps a line about the guest on standard error: is its agent there,\n"
   "                       name, address, CPU, memory, uptime; makes its port when none is named\n"
@@ -193,6 +195,8 @@ take (struct run *run, int option, char *text)
       return parse_device (run, "rng", text);
     case 'b':
       return parse_device (run, "balloon", text);
+    case 'v':
+      return parse_device (run, "vsock", text);
     case 'p':
       return options_parse (&run->ports, text);
     case 't':
@@ -239,7 +243,7 @@ static const struct option long_options[] = {
   { "seed", required_argument, NULL, 'S' },
   { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
   { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
-  { "balloon", optional_argument, NULL, 'b' },
+  { "balloon", optional_argument, NULL, 'b' }, { "vsock", required_argument, NULL, 'v' },
   { "config", required_argument, NULL, 'f' }, { "agent", no_argument, NULL, 'g' },
   { NULL, 0, NULL, 0 },
 };

@@ -30,7 +30,7 @@ _pvtools_guests() {
 _pvtools_guest_words() {
 	case $1 in
 	unix:* | qemu:* | page:*) compgen -P "${1%%:*}:" -f -- "${1#*:}" ;;
-	*) compgen -W "$(_pvtools_guests) unix: vsock: libvirt: qemu: page:" -- "$1" ;;
+	*) compgen -W "$(_pvtools_guests) unix: vsock: vsock-mux: libvirt: qemu: page:" -- "$1" ;;
 	esac
 }
 

@@ -68,7 +68,7 @@ function __pvtools_guests
             __fish_complete_path (string replace $kind: '' -- $prefix) | string replace -r '^' $kind:
         end
     end
-    printf '%s\n' unix: vsock: libvirt: qemu: page:
+    printf '%s\n' unix: vsock: vsock-mux: libvirt: qemu: page:
 end
 
 function __pvtools_options

@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 MODULES = ["virtio_pci", "virtio_mmio", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi",
            "virtio_rng", "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod",
-           "button", "evdev", "pvpanic_mmio"]
+           "button", "evdev", "pvpanic_mmio", "vmw_vsock_virtio_transport"]
 
 
 def module_files(release, names):

@@ -39,9 +39,10 @@ def build_payload(target):
     return target
 
 
-def build_unixcat(target):
-    subprocess.run(["cc", "-O1", "-static", "-o", str(target),
-                    str(TREE / "tests/guest/payload/unixcat.c")], check=True)
+def build_tool(target):
+    """unixcat or sockecho, which run in any guest."""
+    subprocess.run(["cc", "-O1", "-static", "-s", "-o", str(target),
+                    str(TREE / "tests/guest/payload" / f"{target.name}.c")], check=True)
     return target
 
 
@@ -57,10 +58,12 @@ def image():
     def make(target):
         with tempfile.TemporaryDirectory(prefix="pvt-payload-") as directory:
             payload = build_payload(pathlib.Path(directory) / "board.elf")
-            unixcat = build_unixcat(pathlib.Path(directory) / "unixcat")
+            unixcat = build_tool(pathlib.Path(directory) / "unixcat")
+            sockecho = build_tool(pathlib.Path(directory) / "sockecho")
             micro.build(agent, release, target, MODULES, (cli, vmm),
                         ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
-                         (payload, "inner/board.elf"), (unixcat, "bin/unixcat")))
+                         (payload, "inner/board.elf"), (unixcat, "bin/unixcat"),
+                         (sockecho, "bin/sockecho")))
 
     return kernel, cache.make("nested", name, make)
 

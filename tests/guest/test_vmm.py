@@ -143,9 +143,10 @@ def look_at_audit(text):
 
 def test_linux_boots_to_its_agent():
     vm = outer()
-    vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null")
-    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner --qmp /run/inner.qmp "
-                   "--audit=/run/audit --agent"))
+    vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null; "
+          "dd if=/bin/sockecho of=/run/disk conv=notrunc 2>/dev/null")
+    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner,queues=2 --qmp /run/inner.qmp "
+                   "--vsock cid=77,socket=/run/inner.vsock --audit=/run/audit --agent"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)
     note(told)
@@ -170,7 +171,10 @@ def test_linux_boots_to_its_agent():
                      "cat /sys/devices/system/clocksource/clocksource0/current_clocksource; "
                      "dd if=/dev/hwrng bs=512 count=4 iflag=fullblock 2>/dev/null | wc -c").split(),
           ["virtio_rng.0", "kvm-clock", "2048"], "generator and clock")
+    equal(inside(vm, "ls /sys/block/vda/mq; cat /sys/block/vda/mq/*/cpu_list").split(),
+          ["0", "1", "0", "1"], "the disk's queues, and whose they are")
     pci_of_linux(vm)
+    sockets_of_linux(vm)
     disk_of_linux(vm)
     vm.sh("pvtools shutdown unix:/run/inner.sock")
     equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
@@ -182,19 +186,23 @@ VECTORS = r"^ *\d+:((?: +\d+)+) +PCI-MSI\S* +\S+ +(virtio\d+-\S+)"
 
 
 def pci_of_linux(vm):
-    """Three functions of our vendor, a vector each for every queue and the configuration."""
+    """Four functions of our vendor, a vector each for every queue and the configuration."""
     text = inside(vm, "cat /proc/interrupts")
     vectors = [(re.sub(r"^virtio\d+-", "", name), sum(map(int, counts.split())))
                for counts, name in re.findall(VECTORS, text, re.M)]
     note(f"vectors: {vectors}")
     names = sorted(name for name, _ in vectors)
     # Input and output: of the console's own port, of ours; input: of the generator.
-    equal(names, ["config"] * 3 + ["control-i"] + ["input"] * 3 + ["output"] * 2 + ["req.0"], text)
-    for queue in ("input", "req.0", "control-i"):
+    equal(names, ["config"] * 4 + ["control-i", "event"] + ["input"] * 3 + ["output"] * 2
+          + ["req.0", "req.1", "rx", "tx"], text)
+    inside(vm, "for cpu in 0 1; do taskset -c $cpu dd if=/dev/vda of=/dev/null bs=64k count=8 "
+               "iflag=direct 2>/dev/null; done")
+    for queue in ("input", "req.0", "req.1", "control-i"):
         check(any(count > 0 for name, count in vectors if name == queue), f"no interrupt of {queue}: {text}")
     places = inside(vm, "cd /sys/bus/pci/devices; for d in *; do echo $d $(cat $d/vendor $d/device); done")
     equal([line.split()[1:] for line in places.splitlines()],
-          [["0x1b36", "0x0008"], ["0x1af4", "0x1044"], ["0x1af4", "0x1042"], ["0x1af4", "0x1043"]],
+          [["0x1b36", "0x0008"], ["0x1af4", "0x1044"], ["0x1af4", "0x1042"], ["0x1af4", "0x1053"],
+           ["0x1af4", "0x1043"]],
           places)
     said = inside(vm, "dmesg | grep -iE 'pci|ecam|mmconfig' | grep -v 'Kernel command'")
     check("ECAM" in said or "MMCONFIG" in said, said)
@@ -202,6 +210,32 @@ def pci_of_linux(vm):
     note(said)
     for line in said.splitlines():
         check("can't" not in line and "no space" not in line and "failed to assign" not in line, line)
+
+
+SOCKETS = """
+for i in $(seq 100); do
+  pvtools ping -t 2 vsock-mux:/run/inner.vsock:7654 > /dev/null 2>&1 && break; sleep 0.2
+done
+pvtools ping vsock-mux:/run/inner.vsock:7654
+pvtools ping vsock-mux:/run/inner.vsock:7655 2>&1 && exit 1
+sockecho mux-send /run/inner.vsock 7656 1000003
+(sockecho unix-listen /run/inner.vsock_900 > /dev/null 2>&1 &)
+"""
+
+
+def sockets_of_linux(vm):
+    """Our agent on vsock by the host's socket, and data both ways in both directions."""
+    inside(vm, "dd if=/dev/vda of=/tmp/sockecho bs=1M count=2 2>/dev/null; chmod 755 /tmp/sockecho; "
+               "mkdir /run/agent2; /sbin/agent -d -m vsock-listen -p any:7654 -t /run/agent2; "
+               "(/tmp/sockecho vsock-listen 7656 > /dev/null 2>&1 &)")
+    told = vm.sh(SOCKETS)
+    note(told)
+    check("nobody in the guest answers on vsock port 7655" in told, told)
+    check("1000003 of 1000003 came back" in told, told)
+    told = inside(vm, "/tmp/sockecho vsock-send 900 1000003; /tmp/sockecho vsock-send 901 1 2>&1 || true")
+    note(told)
+    check("1000003 of 1000003 came back" in told, told)
+    check("901: Connection reset" in told, told)
 
 
 SNAPSHOT = """

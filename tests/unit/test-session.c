@@ -148,6 +148,10 @@ addresses (void **state G_GNUC_UNUSED)
     int kind; /* -1: refused */
   } cases[] = { { "unix:/a/b", PVT_ADDRESS_UNIX },   { "/a/b", PVT_ADDRESS_UNIX },
                 { "./s", PVT_ADDRESS_UNIX },         { "vsock:3:4", PVT_ADDRESS_VSOCK },
+                { "vsock-mux:/a:b:4", PVT_ADDRESS_VSOCK_MUX },
+                { "vsock-mux:/a", -1 },              { "vsock-mux::4", -1 },
+                { "vsock-mux:/a:", -1 },             { "vsock-mux:/a:-4", -1 },
+                { "vsock-mux:/a:4294967295", -1 },   { "vsock-mux:/a:x", -1 },
                 { "vsock:x:4", -1 },                 { "vsock:3", -1 },
                 { "qemu:/q", PVT_ADDRESS_QEMU },     { "libvirt:vm", PVT_ADDRESS_LIBVIRT },
                 { "libvirt:", -1 },                  { "unix:", -1 },

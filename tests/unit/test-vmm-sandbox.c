@@ -64,6 +64,19 @@ make_socket (void)
 }
 
 static int
+make_inet_socket (void)
+{
+  return socket (AF_INET, SOCK_STREAM, 0) < 0;
+}
+
+/* No ring is at that descriptor, which the kernel says rather than the filter. */
+static int
+use_a_ring (void)
+{
+  return syscall (SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0) < 0 && errno == EBADF ? 0 : 1;
+}
+
+static int
 run_program (void)
 {
   char *const words[] = { (char *) "true", NULL };
@@ -84,6 +97,25 @@ test_what_it_may_not (void **state)
   assert_int_equal (WTERMSIG (in_sandbox (make_socket)), SIGSYS);
   assert_int_equal (WTERMSIG (in_sandbox (run_program)), SIGSYS);
   assert_int_equal (WTERMSIG (in_sandbox (call_x32)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (use_a_ring)), SIGSYS);
+}
+
+/* Both at once, then each other thing is as it was. */
+static void
+test_on_demand (void **state)
+{
+  sandbox_allow (SANDBOX_UNIX_SOCKETS);
+  assert_int_equal (in_sandbox (make_socket), 0);
+  assert_int_equal (WTERMSIG (in_sandbox (make_inet_socket)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (use_a_ring)), SIGSYS);
+  sandbox_allow (SANDBOX_IO_URING);
+  assert_int_equal (in_sandbox (use_a_ring), 0);
+  assert_int_equal (in_sandbox (make_socket), 0);
+  assert_int_equal (in_sandbox (use_memory), 0);
+  assert_int_equal (in_sandbox (open_file), 0);
+  assert_int_equal (WTERMSIG (in_sandbox (make_inet_socket)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (run_program)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (call_x32)), SIGSYS);
 }
 
 #endif
@@ -101,6 +133,7 @@ main (void)
     cmocka_unit_test (test_what_it_needs),
 #if !SANITIZED
     cmocka_unit_test (test_what_it_may_not),
+    cmocka_unit_test (test_on_demand),
 #endif
   };
 

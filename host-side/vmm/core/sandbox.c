@@ -2,7 +2,7 @@
 /* The list is short because files, sockets and the machine are made before; what
  * is left is moving bytes, finding a peer again (sendmsg could name it as well),
  * waiting, memory for the control socket's JSON, and ending. Nothing opens a path,
- * starts a program or makes a socket. */
+ * starts a program or makes a socket, unless a device said that it must. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +30,14 @@
 #define OUR_ARCH AUDIT_ARCH_X86_64
 #define X32_BIT 0x40000000u
 #endif
+
+static unsigned on_demand;
+
+void
+sandbox_allow (unsigned what)
+{
+  on_demand |= what;
+}
 
 #ifdef OUR_ARCH
 static const unsigned short allowed[] = {
@@ -53,7 +62,34 @@ static const unsigned short allowed[] = {
 };
 
 #define N_ALLOWED (sizeof allowed / sizeof allowed[0])
-#define HEAD 7u
+#define HEAD 8u
+#define ON_DEMAND 7u
+
+/* What a device asked for; the call's number is still loaded behind it. */
+static unsigned
+build_on_demand (struct sock_filter *out)
+{
+  const struct sock_filter sockets[] = {
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, args[0])),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  const struct sock_filter uring[] = {
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  unsigned n = 0;
+
+  if (on_demand & SANDBOX_UNIX_SOCKETS)
+    for (unsigned i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
+      out[n++] = sockets[i];
+  if (on_demand & SANDBOX_IO_URING)
+    for (unsigned i = 0; i < sizeof uring / sizeof uring[0]; i++)
+      out[n++] = uring[i];
+  return n;
+}
 
 static unsigned
 build (struct sock_filter *out)
@@ -64,7 +100,8 @@ build (struct sock_filter *out)
     BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
     /* x32 calls have other numbers and the same architecture. */
-    BPF_JUMP (BPF_JMP | BPF_JGE | BPF_K, X32_BIT, N_ALLOWED + 2, 0),
+    BPF_JUMP (BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     /* glibc's malloc asks /proc for the overcommit policy when it shrinks an arena,
      * and does without: no file is opened any more. */
     BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
@@ -77,6 +114,7 @@ build (struct sock_filter *out)
       out[n] = head[n];
       n++;
     }
+  n += build_on_demand (out + n);
   for (unsigned i = 0; i < N_ALLOWED; i++)
     out[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
                                               (unsigned char) (N_ALLOWED - i), 0);
@@ -92,7 +130,7 @@ sandbox_enter (void)
   if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
     return -errno;
 #ifdef OUR_ARCH
-  static struct sock_filter filter[HEAD + N_ALLOWED + 2];
+  static struct sock_filter filter[HEAD + ON_DEMAND + N_ALLOWED + 2];
   struct sock_fprog program = { (unsigned short) build (filter), filter };
   /* TSYNC returns the thread that could not follow. */
   long ret = syscall (SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program);

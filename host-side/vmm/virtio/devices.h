@@ -22,6 +22,7 @@ int blk_create (const struct options *options, struct vdev **dev);
 int rng_create (const struct options *options, struct vdev **dev);
 int balloon_create (const struct options *options, struct vdev **dev);
 int net_create (const struct options *options, struct vdev **dev);
+int vsock_create (const struct options *options, struct vdev **dev);
 int console_create (const struct options *options, struct vdev **dev);
 
 struct blk_info
