@@ -253,7 +253,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (ram == NULL)
     {
       ram = ram_new (&memory);
-      devices[0] = ram_disk (DISK_SIZE, "off");
+      devices[0] = ram_disk_by (DISK_SIZE, "off", "io_uring");
       devices[1] = ram_disk (DISK_SIZE, "on");
       devices[3] = make_console ();
       devices[6] = make_balloon ();

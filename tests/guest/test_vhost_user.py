@@ -88,7 +88,7 @@ def test_data_arrives_in_every_size():
 
 
 def test_packed_ring_and_queues():
-    with machine({"queues": 2}, ",num-queues=2,packed=on") as (vm, _, image):
+    with machine({"queues": 2, "aio": "io_uring"}, ",num-queues=2,packed=on") as (vm, _, image):
         features = guest(vm, "cat /sys/block/vda/device/features").strip()
         equal((features[34], features[12]), ("1", "1"), "packed ring and multi-queue")
         equal(guest(vm, "ls /sys/block/vda/mq").split(), ["0", "1"], "queues")
@@ -145,7 +145,7 @@ def test_random_numbers():
 
 def test_killed_in_the_middle_of_writes_and_started_again():
     """Nothing is lost: what was not acknowledged is sent again by the guest."""
-    with machine() as (vm, blk, image):
+    with machine({"aio": "io_uring"}) as (vm, blk, image):
         want = guest(vm, "dd if=/dev/urandom of=/tmp/data bs=1M count=40 2>/dev/null; "
                          "sha256sum < /tmp/data").split()[0]
         with vm.line(timeout=180) as line:

@@ -68,6 +68,8 @@ def test_errors_are_said():
                 (["run", "--kernel", text, "--disk", "file=/nowhere"], 2, "No such file"),
                 (["run", "--kernel", text, "--disk", f"file={small}"], 2, "at least one sector"),
                 (["run", "--kernel", text, "--disk", f"file={text},colour=red"], 2, "'colour'"),
+                (["run", "--kernel", text, "--disk", f"file={text},aio=native"], 2, "'io_uring' or"),
+                (["run", "--kernel", text, "--vsock", "cid=2,socket=x"], 2, "from 3 to"),
                 (["run", "--kernel", text, "--transport", "usb"], 2, "'pci' or 'mmio'"),
                 (["run", "--kernel", text, "--rng=transport=usb"], 2, "'pci' or 'mmio'"),
                 (["device", "blk", "--file", text], 2, "usage"),
@@ -145,7 +147,7 @@ def test_linux_boots_to_its_agent():
     vm = outer()
     vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null; "
           "dd if=/bin/sockecho of=/run/disk conv=notrunc 2>/dev/null")
-    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner,queues=2 --qmp /run/inner.qmp "
+    note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner,queues=2,aio=io_uring --qmp /run/inner.qmp "
                    "--vsock cid=77,socket=/run/inner.vsock --audit=/run/audit --agent"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)

@@ -33,9 +33,10 @@ ram_new (struct guest_memory *memory)
   return base + page;
 }
 
-/* A disk of @size zero bytes that lives as long as the device. */
+/* A disk of @size zero bytes that lives as long as the device. @aio: "threads" or
+ * "io_uring". */
 static inline struct vdev *
-ram_disk (size_t size, const char *readonly)
+ram_disk_by (size_t size, const char *readonly, const char *aio)
 {
   struct options options = { 0 };
   int fd = memfd_create ("disk", MFD_CLOEXEC);
@@ -48,10 +49,17 @@ ram_disk (size_t size, const char *readonly)
       options_add (&options, "file", path);
       options_add (&options, "serial", "serial");
       options_add (&options, "readonly", readonly);
+      options_add (&options, "aio", aio);
       blk_create (&options, &dev);
     }
   close (fd);
   return dev;
+}
+
+static inline struct vdev *
+ram_disk (size_t size, const char *readonly)
+{
+  return ram_disk_by (size, readonly, "threads");
 }
 
 static inline int

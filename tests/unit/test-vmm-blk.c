@@ -14,6 +14,7 @@ static uint8_t *ram;
 static struct vdev *dev;
 static uint16_t used_seen;
 static unsigned notified;
+static const char *aio; /* which way all requests go */
 
 static void
 on_notify (void *data, unsigned q)
@@ -41,7 +42,7 @@ begin (const char *readonly, uint64_t without)
     ram = ram_new (&memory);
   memset (ram, 0, RAM_SIZE);
   vdev_free (dev);
-  dev = ram_disk (DISK, readonly);
+  dev = ram_disk_by (DISK, readonly, aio);
   assert_non_null (dev);
   vdev_attach (dev, &memory, &transport, NULL);
   assert_int_equal (vdev_accept (dev, dev->features & ~VIRTIO_BIT (VIRTIO_F_RING_PACKED)
@@ -218,6 +219,52 @@ test_framing_is_free (void **state)
   assert_int_equal (data_area ()[1024 + 513], 0xee);
 }
 
+/* A driver that cannot ask for flushes: each write is followed by one. */
+static void
+test_write_through (void **state)
+{
+  begin ("off", VIRTIO_BIT (VIRTIO_BLK_F_FLUSH));
+  memset (data_area () + 1024, 0x5a, 1024);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 2, 1024, 0, NULL), VIRTIO_BLK_S_OK);
+  expect_bytes (3, 0x5a);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 2, 0, 0, NULL), VIRTIO_BLK_S_OK);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 2, 511, 0, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+/* The disk became shorter behind our back: reads end early. */
+static void
+test_image_cut_short (void **state)
+{
+  struct blk_info info;
+
+  begin ("off", 0);
+  blk_describe (dev, &info);
+  assert_int_equal (ftruncate (info.fd, 1024 + 100), 0);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 1, 512, IN, NULL), VIRTIO_BLK_S_OK);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 2, 512, IN, NULL), VIRTIO_BLK_S_IOERR);
+  assert_int_equal (request (VIRTIO_BLK_T_IN, 0, 2048, IN, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+static int
+use_threads (void **state)
+{
+  aio = "threads";
+  return 0;
+}
+
+static int
+use_io_uring (void **state)
+{
+  aio = "io_uring";
+  return 0;
+}
+
+static void
+test_options (void **state)
+{
+  assert_null (ram_disk_by (DISK, "off", "native"));
+}
+
 int
 main (void)
 {
@@ -229,7 +276,11 @@ main (void)
     cmocka_unit_test (test_read_only),
     cmocka_unit_test (test_features_and_configuration),
     cmocka_unit_test (test_framing_is_free),
+    cmocka_unit_test (test_write_through),
+    cmocka_unit_test (test_image_cut_short),
+    cmocka_unit_test (test_options),
   };
 
-  return cmocka_run_group_tests (tests, NULL, NULL);
+  return cmocka_run_group_tests_name ("threads", tests, use_threads, NULL)
+         + cmocka_run_group_tests_name ("io_uring", tests, use_io_uring, NULL);
 }

@@ -1,36 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* virtio-blk (5.2). The path of a request: the queue's worker -> kick() ->
- * vdev_serve() pops it -> serve() -> disk.c -> the status byte -> used ring. */
+/* virtio-blk (5.2). The path of a request: the queue's worker -> kick() -> blk-uring.c
+ * with io_uring, or, one by one, vdev_serve() pops it -> serve() -> disk.c -> the status
+ * byte -> used ring. */
+#include "blk-private.h"
 #include "devices.h"
-#include "disk.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <virtio/blk.h>
 #include <virtio/device.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 #define SEG_MAX 126u                  /* with head and status a direct chain of 128 */
 #define RANGE_SECTORS_MAX (1u << 21)  /* 1 GiB a discard segment */
 #define RANGES_MAX 16u
-
-struct blk
-{
-  struct vdev dev;
-  struct disk disk;
-  char *path;
-  char serial[VIRTIO_BLK_ID_BYTES];
-  bool write_back; /* what a completed write means: in the cache, or on the disk */
-};
-
-static struct blk *
-blk_of (struct vdev *dev)
-{
-  return (struct blk *) dev;
-}
 
 static bool
 in_bounds (const struct blk *blk, uint64_t sector, uint64_t bytes)
@@ -46,27 +32,36 @@ after_write (struct blk *blk, int ret)
   return ret < 0 || blk->write_back ? ret : disk_flush (&blk->disk);
 }
 
-static int
-do_read (struct blk *blk, const struct virtq_chain *chain, uint64_t sector, uint64_t len)
+int
+blk_data (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
+          struct iovec *iov, uint64_t *len)
 {
-  static _Thread_local struct iovec iov[VIRTQ_IOV_MAX];
-  unsigned n = virtq_slice (chain->iov + chain->n_out, chain->n_in, 0, len, iov);
+  bool write = req->type == VIRTIO_BLK_T_OUT;
 
-  if (len % VIRTIO_BLK_SECTOR || !in_bounds (blk, sector, len))
+  *len = write ? chain->out_len - sizeof *req : chain->in_len - 1;
+  if (*len % VIRTIO_BLK_SECTOR || !in_bounds (blk, req->sector, *len)
+      || (write && blk->disk.readonly))
     return -EINVAL;
-  return disk_read (&blk->disk, iov, n, sector * VIRTIO_BLK_SECTOR);
+  if (write)
+    return (int) virtq_slice (chain->iov, chain->n_out, sizeof *req, *len, iov);
+  return (int) virtq_slice (chain->iov + chain->n_out, chain->n_in, 0, *len, iov);
 }
 
 static int
-do_write (struct blk *blk, const struct virtq_chain *chain, uint64_t sector)
+do_data (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
+         uint64_t *written)
 {
   static _Thread_local struct iovec iov[VIRTQ_IOV_MAX];
-  uint64_t len = chain->out_len - sizeof (struct virtio_blk_req);
-  unsigned n = virtq_slice (chain->iov, chain->n_out, sizeof (struct virtio_blk_req), len, iov);
+  uint64_t offset = req->sector * VIRTIO_BLK_SECTOR, len;
+  int n = blk_data (blk, chain, req, iov, &len), ret;
 
-  if (blk->disk.readonly || len % VIRTIO_BLK_SECTOR || !in_bounds (blk, sector, len))
-    return -EINVAL;
-  return after_write (blk, disk_write (&blk->disk, iov, n, sector * VIRTIO_BLK_SECTOR));
+  if (n < 0)
+    return n;
+  if (req->type == VIRTIO_BLK_T_OUT)
+    return after_write (blk, disk_write (&blk->disk, iov, (unsigned) n, offset));
+  ret = disk_read (&blk->disk, iov, (unsigned) n, offset);
+  *written = ret == 0 ? len : 0;
+  return ret;
 }
 
 /* One segment of a discard or write-zeroes (5.2.6.2). */
@@ -104,21 +99,17 @@ do_ranges (struct blk *blk, const struct virtq_chain *chain, uint32_t type)
   return after_write (blk, ret);
 }
 
-/* @room: bytes the driver left for data, in front of the status. */
-static int
-perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
-         uint64_t room, uint64_t *written)
+int
+blk_perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
+             uint64_t *written)
 {
-  int ret;
+  uint64_t room = chain->in_len - 1; /* in front of the status */
 
   switch (req->type)
     {
     case VIRTIO_BLK_T_IN:
-      ret = do_read (blk, chain, req->sector, room);
-      *written = ret == 0 ? room : 0;
-      return ret;
     case VIRTIO_BLK_T_OUT:
-      return do_write (blk, chain, req->sector);
+      return do_data (blk, chain, req, written);
     case VIRTIO_BLK_T_FLUSH:
       return disk_flush (&blk->disk);
     case VIRTIO_BLK_T_DISCARD:
@@ -134,30 +125,51 @@ perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_b
     }
 }
 
-static uint32_t
-serve (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+bool
+blk_head (const struct virtq_chain *chain, struct virtio_blk_req *req)
 {
-  struct virtio_blk_req req;
-  uint64_t written = 0;
-  uint8_t status;
-  int ret;
+  return chain->in_len > 0 && virtq_read (chain, 0, req, sizeof *req) == sizeof *req;
+}
 
-  /* Without room for a status nothing can be said. */
-  if (chain->in_len == 0 || virtq_read (chain, 0, &req, sizeof req) < sizeof req)
-    return 0;
-  ret = perform (blk_of (dev), chain, &req, chain->in_len - 1, &written);
-  status = ret == 0 ? VIRTIO_BLK_S_OK
-                    : ret == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+uint32_t
+blk_answer (const struct virtq_chain *chain, int ret, uint64_t written)
+{
+  uint8_t status = ret == 0 ? VIRTIO_BLK_S_OK
+                            : ret == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+
   virtq_write (chain, chain->in_len - 1, &status, 1);
   /* "len" covers what was written from the start on, so the status only counts
    * when all in front of it was (2.7.8.2). */
   return (uint32_t) (written == chain->in_len - 1 ? written + 1 : written);
 }
 
+static uint32_t
+serve (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+{
+  struct virtio_blk_req req;
+  uint64_t written = 0;
+  int ret;
+
+  if (!blk_head (chain, &req))
+    return 0;
+  ret = blk_perform (blk_of (dev), chain, &req, &written);
+  return blk_answer (chain, ret, written);
+}
+
 static void
 kick (struct vdev *dev, unsigned q)
 {
-  vdev_serve (dev, q, serve);
+  if (blk_of (dev)->urings[0])
+    blk_uring_kick (blk_of (dev), q);
+  else
+    vdev_serve (dev, q, serve);
+}
+
+static void
+settle (struct vdev *dev, unsigned q)
+{
+  if (blk_of (dev)->urings[0])
+    blk_uring_settle (blk_of (dev), q);
 }
 
 static void
@@ -189,6 +201,7 @@ reset (struct vdev *dev)
 static void
 blk_free (struct vdev *dev)
 {
+  blk_uring_close (blk_of (dev));
   disk_close (&blk_of (dev)->disk);
   free (blk_of (dev)->path);
   free (dev);
@@ -196,6 +209,7 @@ blk_free (struct vdev *dev)
 
 static const struct vdev_ops blk_ops = {
   .kick = kick,
+  .settle = settle,
   .write_config = write_config,
   .negotiated = negotiated,
   .reset = reset,
@@ -256,10 +270,32 @@ describe (struct blk *blk, unsigned queues)
     blk->dev.features |= VIRTIO_BIT (VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT (VIRTIO_BLK_F_WRITE_ZEROES);
 }
 
+/* "threads", where each queue has one, or "io_uring": QEMU's words. */
+static int
+choose_aio (struct blk *blk, const char *aio)
+{
+  int ret;
+
+  if (strcmp (aio, "io_uring") != 0 && strcmp (aio, "threads") != 0)
+    {
+      vmm_log ("aio=%s: 'io_uring' or 'threads' is needed", aio);
+      return -EINVAL;
+    }
+  if (strcmp (aio, "threads") == 0)
+    return 0;
+  ret = blk_uring_open (blk);
+  if (ret == 0)
+    sandbox_allow (SANDBOX_IO_URING);
+  else
+    vmm_log ("%s: no io_uring here (%s): aio=threads", blk->path, strerror (-ret));
+  return 0;
+}
+
 int
 blk_create (const struct options *options, struct vdev **dev)
 {
-  static const char *const known[] = { "file", "readonly", "serial", "queues", "packed", NULL };
+  static const char *const known[] = { "file", "readonly", "serial", "queues", "aio", "packed",
+                                       NULL };
   const char *path = options_get (options, "file", NULL);
   const char *serial = options_get (options, "serial", "");
   bool readonly = false, packed = true;
@@ -269,7 +305,7 @@ blk_create (const struct options *options, struct vdev **dev)
 
   if (options_only (options, known) < 0 || options_get_bool (options, "readonly", &readonly) < 0
       || options_get_bool (options, "packed", &packed) < 0
-      || options_get_number (options, "queues", 1, 16, &queues) < 0)
+      || options_get_number (options, "queues", 1, BLK_QUEUES_MAX, &queues) < 0)
     return -EINVAL;
   if (path == NULL || strlen (serial) > VIRTIO_BLK_ID_BYTES)
     {
@@ -293,6 +329,12 @@ blk_create (const struct options *options, struct vdev **dev)
   if (!packed)
     blk->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   describe (blk, (unsigned) queues);
+  ret = choose_aio (blk, options_get (options, "aio", "threads"));
+  if (ret < 0)
+    {
+      blk_free (&blk->dev);
+      return ret;
+    }
   *dev = &blk->dev;
   return 0;
 }

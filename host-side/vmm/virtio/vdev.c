@@ -205,6 +205,8 @@ stop_watching (void *data)
   if (queue->worker && queue->kick.fd >= 0)
     worker_unwatch (queue->worker, &queue->kick);
   queue->kick.fd = -1;
+  if (queue->dev->ops->settle)
+    queue->dev->ops->settle (queue->dev, queue->index);
   if (queue->ring.ready && queue->ring.hooked)
     vdev_hooks_queue_stop (queue->dev, queue->index);
   virtq_stop (&queue->ring);
@@ -289,6 +291,9 @@ vdev_hold (struct vdev *dev)
 {
   for (unsigned i = 0; i < dev->n_workers; i++)
     worker_hold (dev->workers[i]);
+  /* Their threads stand still, so this one may touch what is theirs. */
+  for (unsigned q = 0; q < dev->n_queues && dev->ops->settle; q++)
+    dev->ops->settle (dev, q);
 }
 
 void

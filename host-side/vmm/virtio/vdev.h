@@ -23,6 +23,9 @@ struct vdev_ops
 {
   /* In the queue's worker: the driver says that there is something in the queue. */
   void (*kick) (struct vdev *dev, unsigned q);
+  /* The queue's worker does nothing else: waits for what is under way and gives it back.
+   * Needed by devices that do not serve a request in one go. May be NULL. */
+  void (*settle) (struct vdev *dev, unsigned q);
   /* In the queue's worker: the queue runs no more. May be NULL. */
   void (*stopped) (struct vdev *dev, unsigned q);
   /* In worker 0, once: the threads are there. May be NULL. */
