@@ -43,6 +43,7 @@ struct run
   const char *serial_path; /* or NULL */
   int serial_fd;
   const char *control_path; /* or NULL */
+  const char *page_path;    /* or NULL */
   bool paused, no_sandbox;
   bool agent;
   int n_config; /* files that were read */
@@ -74,6 +75,7 @@ static const char help_text[] =
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
   "  --agent              keeps a line about the guest on standard error: is its agent there,\n"
   "                       name, address, CPU, memory, uptime; makes its port when none is named\n"
+  "  --shared-page FILE   memory that the guest's agent writes its figures to: pvtools stat page:FILE\n"
   "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
   "                       default, or 'mmio'\n"
   "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
@@ -205,6 +207,9 @@ take (struct run *run, int option, char *text)
     case 'q':
       run->control_path = text;
       return 0;
+    case 'P':
+      run->page_path = text;
+      return 0;
     case 'n':
       run->no_sandbox = true;
       return 0;
@@ -245,6 +250,7 @@ static const struct option long_options[] = {
   { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
   { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
   { "balloon", optional_argument, NULL, 'b' }, { "vsock", required_argument, NULL, 'v' },
+  { "shared-page", required_argument, NULL, 'P' },
   { "config", required_argument, NULL, 'f' }, { "agent", no_argument, NULL, 'g' },
   { NULL, 0, NULL, 0 },
 };
@@ -424,7 +430,8 @@ run_machine (struct run *run, struct machine *machine, int signal_fd)
   enum vm_end end = VM_FAILED;
 
   /* Who connects finds a machine that is paused: what it is told is not undone. */
-  if (machine_boot (machine, &run->plan) == 0
+  if ((run->page_path == NULL || machine_share_page (machine, run->page_path) >= 0)
+      && machine_boot (machine, &run->plan) == 0
       && start_control (run, machine, &control) == 0
       && (run->no_sandbox || enter_sandbox () == 0))
     {

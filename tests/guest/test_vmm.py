@@ -148,7 +148,7 @@ def test_linux_boots_to_its_agent():
     vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null; "
           "dd if=/bin/sockecho of=/run/disk conv=notrunc 2>/dev/null")
     note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner,queues=2,aio=io_uring --qmp /run/inner.qmp "
-                   "--vsock cid=77,socket=/run/inner.vsock --audit=/run/audit --agent"))
+                   "--vsock cid=77,socket=/run/inner.vsock --audit=/run/audit --agent --shared-page /run/page"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)
     note(told)
@@ -178,6 +178,7 @@ def test_linux_boots_to_its_agent():
     pci_of_linux(vm)
     sockets_of_linux(vm)
     disk_of_linux(vm)
+    page_of_linux(vm)
     vm.sh("pvtools shutdown unix:/run/inner.sock")
     equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
     look_at_audit(vm.sh("cat /run/audit"))
@@ -204,7 +205,7 @@ def pci_of_linux(vm):
     places = inside(vm, "cd /sys/bus/pci/devices; for d in *; do echo $d $(cat $d/vendor $d/device); done")
     equal([line.split()[1:] for line in places.splitlines()],
           [["0x1b36", "0x0008"], ["0x1af4", "0x1044"], ["0x1af4", "0x1042"], ["0x1af4", "0x1053"],
-           ["0x1af4", "0x1043"]],
+           ["0x1af4", "0x1043"], ["0x1af4", "0x1110"]],
           places)
     said = inside(vm, "dmesg | grep -iE 'pci|ecam|mmconfig' | grep -v 'Kernel command'")
     check("ECAM" in said or "MMCONFIG" in said, said)

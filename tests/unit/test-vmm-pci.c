@@ -3,8 +3,10 @@
  * reaches them: by the buses. */
 #include "tap-main.h"
 
+#include "host-side/vmm/machine/shared-page.h"
 #include "tests/support/pci-machine.h"
 
+#include <glib/gstdio.h>
 #include <linux/pci_regs.h>
 #include <virtio/blk.h>
 #include <virtio/pci.h>
@@ -397,6 +399,75 @@ test_window (void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown (name, begin, end)
 
+/* ---- memory that is shared ---- */
+
+static struct
+{
+  uint64_t at, size;
+  void *host;
+  unsigned calls;
+} mapped;
+
+static int
+note_map (void *data, uint64_t at, void *host, uint64_t size)
+{
+  mapped.at = at;
+  mapped.host = host;
+  mapped.size = size;
+  mapped.calls++;
+  return 0;
+}
+
+static void
+page_cfg (unsigned offset, unsigned len, uint32_t value)
+{
+  do_bus (&m.mmio, MAP_ECAM + 2 * SLOT + offset, len, value, true);
+}
+
+static void
+test_shared_page (void **state)
+{
+  g_autofree char *directory = g_dir_make_tmp ("pvt-page-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (directory, "page", NULL);
+  g_autofree char *text = NULL;
+  struct shared_page page;
+  uint64_t at;
+  gsize len;
+
+  memset (&mapped, 0, sizeof mapped);
+  assert_int_equal (shared_page_init (&page, directory, note_map, NULL), -EISDIR);
+  shared_page_finish (&page);
+  assert_int_equal (shared_page_init (&page, path, note_map, NULL), 0);
+  assert_int_equal (pci_host_add (&m.host, &page.function), 2);
+  assert_int_equal (do_bus (&m.mmio, MAP_ECAM + 2 * SLOT, 4, 0, false), 0x11101af4);
+  assert_int_equal (mapped.calls, 0);
+  page_cfg (PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+  at = page.function.bars[2].at;
+  assert_true (mapped.at == at && mapped.host == page.data && mapped.size == SHARED_PAGE_BYTES);
+  assert_int_equal (do_bus (&m.mmio, page.function.bars[0].at + 8, 4, 1, false), 0); /* IVPosition */
+  assert_int_equal (do_bus (&m.mmio, at, 4, 0, false), 0x6f747670);                  /* "pvto" */
+  do_bus (&m.mmio, at + SHARED_PAGE_BYTES - 8, 8, 0x1122334455667788, true);
+  page_cfg (PCI_BASE_ADDRESS_2, 4, (uint32_t) PCI_HIGH);
+  page_cfg (PCI_BASE_ADDRESS_2 + 4, 4, (uint32_t) (PCI_HIGH >> 32));
+  assert_true (mapped.at == PCI_HIGH);
+  /* Over the guest's memory it is nowhere. */
+  page_cfg (PCI_BASE_ADDRESS_2 + 4, 4, 0);
+  page_cfg (PCI_BASE_ADDRESS_2, 4, RAM_GPA);
+  assert_true (mapped.at == PCI_NOWHERE);
+  page_cfg (PCI_COMMAND, 2, 0);
+  shared_page_finish (&page);
+  m.host.functions[2] = NULL;
+  assert_true (g_file_get_contents (path, &text, &len, NULL));
+  assert_int_equal (len, SHARED_PAGE_BYTES);
+  assert_memory_equal (text, "pvtools-page\0\0\0\0", 16);
+  assert_int_equal ((uint8_t) text[len - 8], 0x88);
+  /* Not a power of two. */
+  assert_true (g_file_set_contents (path, text, 4097, NULL));
+  assert_int_equal (shared_page_init (&page, path, note_map, NULL), -EFBIG);
+  g_remove (path);
+  g_rmdir (directory);
+}
+
 int
 main (void)
 {
@@ -411,6 +482,7 @@ main (void)
     TEST (test_queue_registers),
     TEST (test_requests_and_interrupts),
     TEST (test_window),
+    TEST (test_shared_page),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

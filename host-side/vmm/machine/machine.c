@@ -139,6 +139,20 @@ machine_new (struct machine **result, uint64_t ram_size, unsigned n_vcpus,
   return ret;
 }
 
+static int
+map_page (void *data, uint64_t at, void *host, uint64_t size)
+{
+  return vm_map_shared (data, at == PCI_NOWHERE ? 0 : at, host, at == PCI_NOWHERE ? 0 : size);
+}
+
+int
+machine_share_page (struct machine *machine, const char *path)
+{
+  int ret = shared_page_init (&machine->page, path, map_page, machine->vm);
+
+  return ret < 0 ? ret : pci_host_add (&machine->pci_host, &machine->page.function);
+}
+
 int
 machine_boot (struct machine *machine, struct loader_plan *plan)
 {
@@ -196,5 +210,6 @@ machine_free (struct machine *machine)
     close (machine->power.irq_fd);
   pci_host_finish (&machine->pci_host);
   vm_free (machine->vm);
+  shared_page_finish (&machine->page);
   free (machine);
 }

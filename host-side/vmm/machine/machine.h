@@ -7,6 +7,7 @@
 #include "loader.h"
 #include "pci-host.h"
 #include "power.h"
+#include "shared-page.h"
 #include "uart.h"
 
 #define MACHINE_DEVICES_MAX 31 /* slot 0 of PCI is the host bridge */
@@ -35,6 +36,7 @@ struct machine
   uint64_t pci_high; /* the window above 4 GiB */
   struct virtio_pci_platform platform;
   struct copier *copier; /* of the control socket; NULL without one */
+  struct shared_page page; /* without data when there is none */
   unsigned n_devices, n_mmio, n_pci;
   struct vdev *devices[MACHINE_DEVICES_MAX];
   struct virtio_mmio *mmio[MACHINE_DEVICES_MAX];
@@ -45,6 +47,8 @@ struct machine
  * now on, also when this fails. The serial port writes to @serial_fd. */
 int machine_new (struct machine **machine, uint64_t ram_size, unsigned n_vcpus,
                  const struct machine_slot *slots, unsigned n_slots, int serial_fd);
+/* Lets the guest share @path with whoever reads it, before it boots. */
+int machine_share_page (struct machine *machine, const char *path);
 /* Tables and kernel into memory; the processors' threads wait for machine_go(). */
 int machine_boot (struct machine *machine, struct loader_plan *plan);
 /* Off it goes; @paused: when it is resumed. */

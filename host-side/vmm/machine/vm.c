@@ -14,6 +14,8 @@
 #include "host.h"
 #include "layout.h"
 
+#define SHARED_SLOT 2u /* behind those of the guest's own memory */
+
 static int
 add_slot (struct vm *vm, unsigned slot, uint64_t gpa, uint64_t offset, uint64_t size)
 {
@@ -27,6 +29,26 @@ add_slot (struct vm *vm, unsigned slot, uint64_t gpa, uint64_t offset, uint64_t 
   if (ioctl (vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
     return -errno;
   return guest_memory_add (&vm->memory, gpa, size, vm->ram + offset);
+}
+
+int
+vm_map_shared (struct vm *vm, uint64_t gpa, void *host, uint64_t size)
+{
+  struct kvm_userspace_memory_region region = { .slot = SHARED_SLOT };
+
+  /* KVM moves no memory that it has: it is taken away first, and only what is there. */
+  if (vm->shares && ioctl (vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+    return -errno;
+  vm->shares = false;
+  if (size == 0)
+    return 0;
+  region.guest_phys_addr = gpa;
+  region.memory_size = size;
+  region.userspace_addr = (uint64_t) (uintptr_t) host;
+  if (ioctl (vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+    return -errno;
+  vm->shares = true;
+  return 0;
 }
 
 static int

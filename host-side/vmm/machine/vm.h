@@ -45,6 +45,7 @@ struct vm
   uint8_t *ram;
   uint64_t ram_size;
   struct guest_memory memory;
+  bool shares; /* KVM has memory of another's */
   struct bus ports, mmio;
   unsigned n_vcpus;
   struct vcpu vcpus[VM_VCPUS_MAX];
@@ -81,6 +82,10 @@ void vm_finish (struct vm *vm, enum vm_end why);
 enum vm_end vm_ended (struct vm *vm);
 /* Waits for the processors' threads of a machine that has ended. */
 void vm_join (struct vm *vm);
+
+/* Memory of another's, @size bytes at @host, where the guest sees it as its own from now
+ * on; no @size takes it away. There is one such place; one caller at a time. */
+int vm_map_shared (struct vm *vm, uint64_t gpa, void *host, uint64_t size);
 
 /* An eventfd that raises an interrupt line as an edge; negative errno. */
 int vm_irqfd (struct vm *vm, unsigned gsi);
