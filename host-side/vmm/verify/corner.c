@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How each corner of the matrix is run.
  *
- * Our device meets QEMU over vhost-user, where the registers are QEMU's and the
- * rings ours; on virtio-mmio with /dev/kvm the machine is ours, too. Everything but
- * that runs under TCG: it needs no hardware. */
+ * With /dev/kvm our driver meets our device in our own machine, where the auditor sees
+ * the registers; else, and for Linux, our device meets QEMU over vhost-user, where the
+ * registers are QEMU's and the rings ours. Everything but the first runs under TCG: it
+ * needs no hardware. */
 #include "verify.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "host-side/vmm/machine/layout.h"
+
 #define DISK_BYTES (4 << 20)
+#define OWN_SLOTS 8u
 #define LINUX_WORDS "console=ttyS0 quiet panic=-1 pvt.verify"
 /* A microvm has no clock that Linux could measure its processor's by: TCG's counter
  * runs at 1 GHz. */
@@ -58,7 +62,8 @@ struct run
   const struct verify_setup *setup;
   struct verify_corner *corner;
   gboolean polite; /* our guest keeps a driver's rules: the auditor watches */
-  char *disk, *output, *audit[2], *socket[2];
+  gboolean all;    /* not only a disk and entropy, but every kind of device */
+  char *disk, *output, *echo, *wire[2], *audit[2], *socket[2];
   GPid backend[2];
 };
 
@@ -86,22 +91,40 @@ add_take (GPtrArray *argv, const char *option, char *word)
 static char *
 guest_words (const struct run *run)
 {
-  return g_strdup_printf ("variants=%s%s", run->corner->packed ? "0x0f" : "0xf0",
+  return g_strdup_printf ("variants=%s frames=16%s", run->corner->packed ? "0x0f" : "0xf0",
                           run->polite ? " polite=1" : "");
 }
 
-/* Both devices in our own machine, where the auditor sees the registers, too. */
+/* Where our machine has virtio-mmio (machine/layout.h); empty slots are passed by. */
+static char *
+own_slots (void)
+{
+  GString *words = g_string_new (NULL);
+
+  for (unsigned i = 0; i < OWN_SLOTS; i++)
+    g_string_append_printf (words, " virtio_mmio.device=4K@0x%x:%u", MAP_VIRTIO_MMIO + i * MAP_VIRTIO_MMIO_STEP,
+                            GSI_VIRTIO + i);
+  return g_string_free (words, FALSE);
+}
+
+/* All devices in our own machine, where the auditor sees the registers, too. */
 static void
 own_machine (struct run *run, GPtrArray *argv)
 {
   g_autofree char *words = guest_words (run);
+  g_autofree char *slots = run->corner->mmio ? own_slots () : g_strdup ("");
 
   add (argv, run->setup->vmm, "run", "--kernel", run->setup->testguest, "--memory", "64",
-       "--transport", "mmio", "--rng", NULL);
+       "--transport", run->corner->mmio ? "mmio" : "pci", "--rng", NULL);
   add_take (argv, "--disk", g_strdup_printf ("file=%s,serial=verify", run->disk));
-  add_take (argv, "--append",
-            g_strdup_printf ("%s virtio_mmio.device=4K@0xd0000000:10 virtio_mmio.device=4K@0xd0001000:11",
-                             words));
+  for (unsigned i = 0; i < 2 && run->all; i++)
+    add_take (argv, "--net", g_strdup_printf ("local=%s,peer=%s", run->wire[i], run->wire[1 - i]));
+  if (run->all)
+    {
+      add (argv, "--balloon", NULL);
+      add_take (argv, "--port", g_strdup_printf ("echo=%s", run->echo));
+    }
+  add_take (argv, "--append", g_strconcat (words, slots, NULL));
   if (run->polite)
     g_ptr_array_add (argv, g_strdup_printf ("--audit=%s", run->audit[0]));
 }
@@ -137,6 +160,17 @@ qemu_devices (const struct run *run, GPtrArray *argv)
   add (argv, "-object", "rng-random,id=random,filename=/dev/urandom", NULL);
   add_take (argv, "-device", g_strdup_printf ("virtio-blk%s,drive=disk,serial=verify%s", suffix, packed));
   add_take (argv, "-device", g_strdup_printf ("virtio-rng%s,rng=random%s", suffix, packed));
+  if (!run->all)
+    return;
+  for (unsigned i = 0; i < 2; i++)
+    {
+      add_take (argv, "-netdev", g_strdup_printf ("hubport,id=wire%u,hubid=0", i));
+      add_take (argv, "-device", g_strdup_printf ("virtio-net%s,netdev=wire%u%s", suffix, i, packed));
+    }
+  add_take (argv, "-device", g_strdup_printf ("virtio-balloon%s%s", suffix, packed));
+  add_take (argv, "-chardev", g_strdup_printf ("socket,id=echo,path=%s,server=on,wait=off", run->echo));
+  add_take (argv, "-device", g_strdup_printf ("virtio-serial%s%s", suffix, packed));
+  add (argv, "-device", "virtserialport,chardev=echo,name=echo", NULL);
 }
 
 static void
@@ -221,6 +255,7 @@ run_once (struct run *run, gboolean own, GPtrArray *clauses)
 {
   g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
+  struct verify_echo *echo = run->all ? verify_echo_start (run->echo) : NULL;
   int status = -1;
 
   if (own)
@@ -235,6 +270,8 @@ run_once (struct run *run, gboolean own, GPtrArray *clauses)
       run->corner->bad++;
       g_string_append_printf (run->corner->wrong, "%s\n", error->message);
     }
+  if (echo)
+    verify_echo_stop (echo);
   collect (run, error ? 0 : status, clauses);
   for (unsigned i = 0; i < 2; i++)
     verify_stop (run->backend[i]);
@@ -252,10 +289,13 @@ run_in_directory (struct verify_corner *corner, const struct verify_setup *setup
     return;
   run.disk = g_build_filename (directory, "disk", NULL);
   run.output = g_build_filename (directory, "output", NULL);
+  run.echo = g_build_filename (directory, "echo", NULL);
+  run.all = polite && !corner->linux_driver && (own || corner->qemu_device);
   for (unsigned i = 0; i < 2; i++)
     {
       run.audit[i] = g_strdup_printf ("%s/%s.audit", directory, kinds[i]);
       run.socket[i] = g_strdup_printf ("%s/%s.sock", directory, kinds[i]);
+      run.wire[i] = g_strdup_printf ("%s/wire%u", directory, i);
     }
   if (g_file_set_contents (run.disk, zeroes, DISK_BYTES, NULL))
     run_once (&run, own, clauses);
@@ -263,11 +303,15 @@ run_in_directory (struct verify_corner *corner, const struct verify_setup *setup
     {
       g_unlink (run.audit[i]);
       g_unlink (run.socket[i]);
+      g_unlink (run.wire[i]);
+      g_free (run.wire[i]);
       g_free (run.audit[i]);
       g_free (run.socket[i]);
     }
   g_unlink (run.disk);
   g_unlink (run.output);
+  g_unlink (run.echo);
+  g_free (run.echo);
   g_rmdir (directory);
   g_free (run.disk);
   g_free (run.output);
@@ -288,7 +332,7 @@ missing (const struct verify_corner *corner, const struct verify_setup *setup, g
 void
 verify_corner_run (struct verify_corner *corner, const struct verify_setup *setup, GPtrArray *clauses)
 {
-  gboolean own = !corner->linux_driver && !corner->qemu_device && corner->mmio && setup->kvm;
+  gboolean own = !corner->linux_driver && !corner->qemu_device && setup->kvm;
   const char *reason = missing (corner, setup, own);
 
   if (reason)
@@ -296,9 +340,10 @@ verify_corner_run (struct verify_corner *corner, const struct verify_setup *setu
       corner->skipped = g_strdup (reason);
       return;
     }
-  corner->lane = own                   ? "pvtools-vmm run on KVM"
-                 : corner->qemu_device ? "QEMU, TCG"
-                                       : "vhost-user to QEMU, TCG";
+  corner->lane = own                    ? "pvtools-vmm run on KVM, five kinds of device"
+                 : !corner->qemu_device ? "vhost-user to QEMU, TCG: disk, entropy"
+                 : corner->linux_driver ? "QEMU, TCG: disk, entropy"
+                                        : "QEMU, TCG, five kinds of device";
   run_in_directory (corner, setup, own, TRUE, clauses);
   /* Once more with what no driver may ask for, unwatched. */
   if (!corner->linux_driver)

@@ -70,6 +70,11 @@ int verify_run (char **argv, const char *output, unsigned seconds, GError **erro
 /* Starts a program and waits until it listens on @socket: its process, 0 with @error. */
 GPid verify_start (char **argv, const char *socket, GError **error);
 void verify_stop (GPid pid);
+/* Connects to @path as soon as somebody listens, and sends back what comes; the stop
+ * waits until the other end has closed. */
+struct verify_echo;
+struct verify_echo *verify_echo_start (const char *path);
+void verify_echo_stop (struct verify_echo *echo);
 
 /* Reads TAP, whose names may end with clauses in brackets. */
 void verify_read_tap (struct verify_corner *corner, const char *path, GPtrArray *clauses);
