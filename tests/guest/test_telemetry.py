@@ -66,6 +66,12 @@ class Watch:
         self.process.communicate(timeout=60)
 
 
+def watch_all(machine):
+    """Its first heartbeat."""
+    guest["watch"] = Watch(f"unix:{machine.extended_socket}", "--heartbeat", "1", "--full-percent", "80", "--timeout", "60")
+    return guest["watch"].wait("heartbeat", sequence=1)
+
+
 def vm():
     if not guest:
         machine = VM(*debian.image(find_agent()), memory=768,
@@ -77,10 +83,7 @@ def vm():
             sh(line, "systemctl is-system-running --wait || true", timeout=TIMEOUT)
             # utmp is there where somebody has ever logged in.
             sh(line, "touch /run/utmp")
-        guest["watch"] = Watch(f"unix:{machine.extended_socket}", "--heartbeat", "1", "--full-percent", "80",
-                               "--timeout", "60")
-        first = guest["watch"].wait("heartbeat", sequence=1)
-        note(f"boot {first['boot-id']}")
+        note(f"boot {watch_all(machine)['boot-id']}")
     return guest["vm"], guest["watch"]
 
 
@@ -179,6 +182,32 @@ def test_users():
     equal((users["users"], users["total"]), (["root"], 1), "somebody is there")
     run("systemctl stop pvt-login")
     equal(watch.wait("users")["total"], 0, "nobody is there")
+
+
+def test_users_without_utmp():
+    """As Debian 13 is: logind's sessions count, of people alone."""
+    machine, watch = vm()
+    watch.close()  # the channel is for one
+    # This guest has no PAM module that would make a session: the files are as logind writes them.
+    session = "printf 'UID=%s\\nUSER=x\\nACTIVE=1\\nSTATE=%s\\nTYPE=tty\\nCLASS=%s\\n' "
+    run("mv /run/utmp /run/utmp.away; mkdir -p /run/systemd/sessions")
+    watch = Watch(f"unix:{machine.extended_socket}", "--heartbeat", "1", "-e", "users", "--timeout", "60")
+    try:
+        watch.wait("heartbeat", sequence=1)
+
+        def write(name, *words):
+            run(session + " ".join(words) + f" > /run/systemd/.{name} && mv /run/systemd/.{name} /run/systemd/sessions/{name}")
+        write("c1", "0", "active", "greeter")
+        write("c2", "0", "active", "user")
+        equal(watch.wait("users"), {"users": ["root"], "total": 1}, "a person, and no greeter")
+        with machine.line() as line:
+            equal([user["user"] for user in line.ask("guest-get-users")], ["root"], "the command says the same")
+        write("c2", "0", "closing", "user")
+        equal(watch.wait("users")["total"], 0, "one that has gone")
+    finally:
+        watch.close()
+        run("rm -f /run/systemd/sessions/c1 /run/systemd/sessions/c2; mv /run/utmp.away /run/utmp")
+        watch_all(machine)
 
 
 def test_frozen():
