@@ -47,7 +47,6 @@ def test_states_by_answers():
             await_state(exporter, "vm", "frozen")
             replies["pvt-get-status"] = status()
             await_state(exporter, "vm", "ok")
-        pathlib.Path(name, "vm.sock").touch()
         with Guest({"pvt-get-status": SILENCE}, name, "mute.sock"):
             equal(state_of(exporter.guest("mute")), "starting", "one that was never heard of")
 
