@@ -4,7 +4,8 @@
  *
  *   vmm-guest serve     takes connections on port 5001
  *   as /init            "up", then for each thing measured "begin NAME" and
- *                       "end NAME COUNT", then "idle"; /proc/cmdline has seconds=N
+ *                       "end NAME COUNT", then "idle"; /proc/cmdline has
+ *                       seconds=N, and only=disk or only=net
  *
  * It talks on the serial port. Rates are the reader's: all machines are measured by
  * one clock, outside of them. (Not by outb(): a QEMU that emulates the machine around
@@ -174,24 +175,25 @@ measure_disk (double seconds)
   close (fd);
 }
 
-/* seconds=N of the command line; 0 when nothing is to be measured. */
-static double
-seconds_wanted (void)
+/* What is behind @key on the command line; NULL when it is not there. */
+static const char *
+wanted (const char *key)
 {
-  char text[2048] = "";
+  static char text[2048];
   const char *word;
   int fd = open ("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  ssize_t n = read (fd, text, sizeof text - 1);
 
-  if (fd < 0 || read (fd, text, sizeof text - 1) < 0)
-    return 0;
   close (fd);
-  word = strstr (text, "seconds=");
-  return word ? atof (word + strlen ("seconds=")) : 0;
+  text[n > 0 ? n : 0] = '\0';
+  word = strstr (text, key);
+  return word ? word + strlen (key) : NULL;
 }
 
 int
 main (int argc, char **argv)
 {
+  const char *only;
   double seconds;
 
   if (argc > 1 && strcmp (argv[1], "serve") == 0)
@@ -205,12 +207,12 @@ main (int argc, char **argv)
   mount ("sys", "/sys", "sysfs", 0, NULL);
   insert_modules ();
   say ("modules\n");
-  seconds = seconds_wanted ();
-  if (seconds > 0)
-    {
-      measure_disk (seconds);
-      measure_network (seconds);
-    }
+  seconds = wanted ("seconds=") ? atof (wanted ("seconds=")) : 0;
+  only = wanted ("only=");
+  if (seconds > 0 && (only == NULL || strncmp (only, "disk", 4) == 0))
+    measure_disk (seconds);
+  if (seconds > 0 && (only == NULL || strncmp (only, "net", 3) == 0))
+    measure_network (seconds);
   sleep (1); /* what is asked of memory then is at rest */
   say ("idle\n");
   for (;;)
