@@ -251,6 +251,16 @@ cat /run/snap/*.raw | wc -c
 """
 
 
+def page_of_linux(vm):
+    """The inner agent's figures, read from the file."""
+    page = json.loads(vm.sh("pvtools page page:/run/page --timeout 60 -o json", timeout=200))
+    equal((page["stale"], page["boot-id"]),
+          (False, inside(vm, "cat /proc/sys/kernel/random/boot_id").strip()), "the page")
+    total = inside(vm, "awk '/^MemTotal/ { print $2 }' /proc/meminfo")
+    equal(page["figures"]["memory.total"], int(total) * 1024, "memory in the page")
+    note(vm.sh("pvtools stat page:/run/page --timeout 60", timeout=200))
+
+
 def disk_of_linux(vm):
     """It grows under its driver, and a snapshot of it is what it was in the freeze."""
     said = qmp(vm, {"execute": "block_resize", "arguments": {"device": "drive0", "size": 16 << 20}})
