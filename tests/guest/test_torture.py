@@ -74,7 +74,6 @@ def boot():
         line.ask("guest-file-write", handle=handle, **{"buf-b64": base64.b64encode(data).decode()})
         line.ask("guest-file-close", handle=handle)
     vm.script("prepare", timeout=600)
-    vm.background(f"bash {SCRIPT} load")
     return vm
 
 
@@ -91,6 +90,43 @@ def guest():
 def close():
     if machine:
         machine.pop("vm").__exit__(*sys.exc_info())
+
+
+NFS = """mkdir -p /srv/nfs /t/nfs
+echo '/srv/nfs 127.0.0.1(rw,no_root_squash,fsid=0,no_subtree_check)' > /etc/exports
+modprobe -a nfsd nfsv4
+systemctl start nfs-server
+mount -t nfs4 -o hard 127.0.0.1:/ /t/nfs
+echo here > /t/nfs/file
+"""
+
+
+def test_an_nfs_server_that_is_gone():
+    """A hard mount waits for ever: everything else is frozen, reported and snapshotted."""
+    vm = guest()
+    to = vm.directory / "beside-nfs"  # the guest goes on with what is in it
+    to.mkdir()
+    with vm.line(timeout=120) as line:
+        line.sync()
+        sh(line, NFS + "systemctl stop nfs-server", timeout=600)
+        sh(line, "timeout -s KILL 5 stat -f /t/nfs && exit 1 || true")
+        filesystems = {fs["mountpoint"]: fs for fs in line.ask("pvt-get-filesystems")}
+        check("did not answer" in filesystems["/t/nfs"]["error"], filesystems["/t/nfs"])
+        check(filesystems["/"]["total-bytes"] > 0, filesystems["/"])
+        equal(line.ask("pvt-get-status")["hung-mounts"], ["/t/nfs"], "hung-mounts")
+        info = {fs["mountpoint"]: fs for fs in line.ask("guest-get-fsinfo")}
+        check(info["/"]["used-bytes"] > 0, info["/"])
+        check("/t/nfs" not in info or "used-bytes" not in info["/t/nfs"], info.get("/t/nfs"))
+        frozen = line.ask("guest-fsfreeze-freeze")
+        check(frozen >= 1 + len(DISKS), f"{frozen} filesystems frozen")
+        equal(line.ask("guest-fsfreeze-thaw"), frozen, "thawed")
+    process = cli.start("snapshot", f"qemu:{vm.second}", "--to", to, "-o", "json")
+    out, _ = process.communicate(timeout=300)
+    equal((process.returncode, json.loads(out)["verdict"]), (0, "consistent"), out)
+    with vm.line(timeout=120) as line:
+        line.sync()
+        sh(line, "systemctl start nfs-server; timeout -s KILL 100 cat /t/nfs/file; umount /t/nfs",
+           timeout=300)
 
 
 def disturb(vm, plan, delay, process):
@@ -234,6 +270,7 @@ def test_snapshots_under_load_and_chaos():
     outcomes = collections.Counter()
     note(f"seed {SEED}, {trials} trials")
     vm = guest()
+    vm.background(f"bash {SCRIPT} load")
     work = pathlib.Path(tempfile.mkdtemp(prefix="pvt-torture-"))
     try:
         for number in range(trials):
@@ -260,44 +297,6 @@ def test_snapshots_under_load_and_chaos():
         check(any("(0)" in outcome for outcome in outcomes), "not one consistent snapshot")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-NFS = """mkdir -p /srv/nfs /t/nfs
-echo '/srv/nfs 127.0.0.1(rw,no_root_squash,fsid=0,no_subtree_check)' > /etc/exports
-systemctl start nfs-server || systemctl start nfs-server
-mount -t nfs4 -o hard 127.0.0.1:/ /t/nfs
-echo here > /t/nfs/file
-"""
-
-
-def test_an_nfs_server_that_is_gone():
-    """A hard mount waits for ever: everything else is frozen, reported and snapshotted."""
-    vm = guest()
-    to = pathlib.Path(tempfile.mkdtemp(prefix="pvt-torture-"))
-    try:
-        with vm.line(timeout=120) as line:
-            line.sync()
-            sh(line, NFS + "systemctl stop nfs-server", timeout=600)
-            sh(line, "timeout -s KILL 5 stat -f /t/nfs && exit 1 || true")
-            filesystems = {fs["mountpoint"]: fs for fs in line.ask("pvt-get-filesystems")}
-            check("did not answer" in filesystems["/t/nfs"]["error"], filesystems["/t/nfs"])
-            check(filesystems["/"]["total-bytes"] > 0, filesystems["/"])
-            equal(line.ask("pvt-get-status")["hung-mounts"], ["/t/nfs"], "hung-mounts")
-            info = {fs["mountpoint"]: fs for fs in line.ask("guest-get-fsinfo")}
-            check(info["/"]["used-bytes"] > 0, info["/"])
-            check("/t/nfs" not in info or "used-bytes" not in info["/t/nfs"], info.get("/t/nfs"))
-            frozen = line.ask("guest-fsfreeze-freeze")
-            check(frozen >= 1 + len(DISKS), f"{frozen} filesystems frozen")
-            equal(line.ask("guest-fsfreeze-thaw"), frozen, "thawed")
-        process = cli.start("snapshot", f"qemu:{vm.second}", "--to", to, "-o", "json")
-        out, _ = process.communicate(timeout=300)
-        equal((process.returncode, json.loads(out)["verdict"]), (0, "consistent"), out)
-        with vm.line(timeout=120) as line:
-            line.sync()
-            sh(line, "systemctl start nfs-server; timeout -s KILL 100 cat /t/nfs/file; umount /t/nfs",
-               timeout=300)
-    finally:
-        shutil.rmtree(to, ignore_errors=True)
 
 
 if __name__ == "__main__":
