@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,21 +48,21 @@ map_bar (int dir, PvtSharedPage *page)
 
   if (fd < 0)
     return -errno;
-  if (fstat (fd, &st) < 0 || st.st_size < (off_t) PVT_PAGE_BYTES_MIN)
+  code = fstat (fd, &st) < 0 || st.st_size < (off_t) PVT_PAGE_BYTES_MIN ? -ENOSPC : 0;
+  size = MIN ((gsize) st.st_size, PVT_PAGE_BYTES_MAX);
+  data = code < 0 ? MAP_FAILED : mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (code == 0 && data == MAP_FAILED)
+    code = -errno;
+  if (code < 0)
     {
       close (fd);
-      return -ENOSPC;
+      return code;
     }
-  size = MIN ((gsize) st.st_size, PVT_PAGE_BYTES_MAX);
-  data = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  code = data == MAP_FAILED ? -errno : 0;
-  close (fd);
-  if (code < 0)
-    return code;
   /* Programs of the host's, and the guardian, have no business there. */
   madvise (data, size, MADV_DONTFORK);
   page->data = data;
   page->size = size;
+  page->fd = fd;
   return 0;
 }
 
@@ -94,13 +95,15 @@ try_device (int bus, const char *name, gboolean any, PvtSharedPage *page)
   close (dir);
   if (code < 0)
     return code;
-  if (any || is_labelled (page))
-    {
-      g_strlcpy (page->address, name, sizeof page->address);
-      return 0;
-    }
-  pvt_shared_page_close (page);
-  return -ENODEV;
+  code = any || is_labelled (page) ? 0 : -ENODEV;
+  /* Of two agents in a guest, on two channels, one writes. A lock ends with its owner. */
+  if (code == 0 && flock (page->fd, LOCK_EX | LOCK_NB) < 0)
+    code = errno == EWOULDBLOCK ? -EBUSY : -errno;
+  if (code < 0)
+    pvt_shared_page_close (page);
+  else
+    g_strlcpy (page->address, name, sizeof page->address);
+  return code;
 }
 
 static int
@@ -157,6 +160,9 @@ void
 pvt_shared_page_close (PvtSharedPage *page)
 {
   if (page->data)
-    munmap (page->data, page->size);
+    {
+      munmap (page->data, page->size);
+      close (page->fd);
+    }
   memset (page, 0, sizeof *page);
 }

@@ -9,6 +9,7 @@ typedef struct
 {
   void *data; /* NULL: there is none */
   gsize size;
+  int fd; /* locked: one agent writes */
   char address[32]; /* the device's, such as 0000:00:04.0 */
 } PvtSharedPage;
 
@@ -16,7 +17,7 @@ typedef struct
  * Looks for the device at @address, or, if it is NULL, for the first whose memory
  * begins with the label that says it is ours: others may share memory with their
  * host for ends of their own. TRUE without data when there is none; FALSE with
- * @error when it is there and cannot be used.
+ * @error when it is there and cannot be used, or another agent of this guest does.
  */
 gboolean pvt_shared_page_open (const PvtRoot *root, const char *address, PvtSharedPage *page,
                                GError **error);

@@ -462,7 +462,7 @@ static void
 only_our_memory_is_used (void **state G_GNUC_UNUSED)
 {
   g_autoptr (GError) error = NULL;
-  PvtSharedPage page;
+  PvtSharedPage page, other;
   char enable[8];
 
   assert_true (pvt_shared_page_open (root, NULL, &page, NULL));
@@ -477,6 +477,8 @@ only_our_memory_is_used (void **state G_GNUC_UNUSED)
   assert_int_equal (page.size, PVT_PAGE_BYTES_MAX);
   assert_true (pvt_root_read (root, DEVICES "0000:00:03.0/enable", enable, sizeof enable, NULL) > 0);
   assert_int_equal (enable[0], '1');
+  /* Of two agents one writes, until it ends. */
+  assert_false (pvt_shared_page_open (root, NULL, &other, NULL));
   pvt_shared_page_close (&page);
   /* Whoever names it means it. */
   assert_true (pvt_shared_page_open (root, "0000:00:02.0", &page, NULL));
