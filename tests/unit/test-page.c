@@ -371,15 +371,49 @@ stale_figures (void **state G_GNUC_UNUSED)
   assert_true (pvt_page_figures_is_stale (&figures));
 }
 
-/* ---- a writer that never rests ---- */
+/* ---- a writer whose processor is taken away in the middle ---- */
 
 #define TORN_METRICS 400
+#define TORN_PAUSE_US 200
 
 typedef struct
 {
   gpointer data;
   gint stop;
 } Tearer;
+
+static void
+add_same (PvtPageWriter *writer, guint64 n)
+{
+  pvt_page_writer_begin (writer);
+  for (guint i = 0; i < TORN_METRICS; i++)
+    {
+      char field[16];
+
+      g_snprintf (field, sizeof field, "%u", i);
+      pvt_page_writer_add (writer, "n", "", field, PVT_PAGE_WIRE_U64, 0, n);
+    }
+  pvt_page_writer_show (writer, &facts);
+}
+
+/* The next update as the writer does it, but slowly: half of it is there for a while. */
+static void
+update_slowly (PvtPageHeader *header, guint64 n)
+{
+  guint64 *values = (guint64 *) (gpointer) ((guint8 *) (header + 1)
+                                            + TORN_METRICS * sizeof (PvtPageMetricWire));
+
+  g_atomic_int_inc ((gint *) &header->sequence);
+  for (guint i = 0; i < TORN_METRICS; i++)
+    {
+      if (i == TORN_METRICS / 2)
+        g_usleep (TORN_PAUSE_US);
+      __atomic_store_n (&values[i], GUINT64_TO_LE (n), __ATOMIC_RELAXED);
+    }
+  __atomic_store_n (&header->updates, GUINT64_TO_LE (n), __ATOMIC_RELAXED);
+  g_atomic_int_inc ((gint *) &header->sequence);
+  g_usleep (TORN_PAUSE_US);
+}
 
 /* All figures of an update are the same number. */
 static gpointer
@@ -389,18 +423,9 @@ tear (gpointer user)
   PvtPageWriter writer;
 
   pvt_page_writer_init (&writer, tearer->data, PAGE);
-  for (guint64 n = 1; !g_atomic_int_get (&tearer->stop); n++)
-    {
-      pvt_page_writer_begin (&writer);
-      for (guint i = 0; i < TORN_METRICS; i++)
-        {
-          char field[16];
-
-          g_snprintf (field, sizeof field, "%u", i);
-          pvt_page_writer_add (&writer, "n", "", field, PVT_PAGE_WIRE_U64, 0, n);
-        }
-      pvt_page_writer_show (&writer, &facts);
-    }
+  add_same (&writer, 1);
+  for (guint64 n = 2; !g_atomic_int_get (&tearer->stop); n++)
+    update_slowly (tearer->data, n);
   pvt_page_writer_finish (&writer);
   return NULL;
 }
