@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Cases for a socket device. Option vsock-echo=PORT: a port of the host's that sends
- * back what it gets; without it only what needs nobody there is tried. */
+ * back what it gets; vsock-listen=PORT: the host connects there, sends and wants it back.
+ * Without them only what needs nobody there is tried. */
 #include "guest.h"
 
 #include <virtio/driver/vsock.h>
@@ -53,7 +54,7 @@ measure (unsigned connection)
   for (unsigned i = 0; i < PINGS; i++)
     good &= echoes (connection, 8, false);
   check (good, "a few bytes go there and back");
-  meter_end (&meter, PINGS, "echo");
+  meter_end (&meter, PINGS, "round");
 }
 
 static bool
@@ -89,6 +90,47 @@ test_echo (uint32_t port)
   check (ended ((unsigned) second), "and then the host ends, too");
   check_error (virtio_vsock_close (&vsock, (unsigned) second), "gives it up");
   check_error (virtio_vsock_close (&vsock, (unsigned) first), "and the other");
+}
+
+/* Sends back what comes until the host sends no more: how many bytes. */
+static unsigned
+answer (unsigned connection)
+{
+  uint64_t start = cycles ();
+  unsigned got = 0, sent = 0;
+  bool open = true;
+
+  while ((open || sent < got) && cycles () - start < WAIT_CYCLES)
+    {
+      int n = open && got < BYTES ? virtio_vsock_receive (&vsock, connection, in + got, BYTES - got) : 0;
+
+      open &= n >= 0;
+      got += n > 0 ? (unsigned) n : 0;
+      n = sent < got ? virtio_vsock_send (&vsock, connection, in + sent, got - sent) : 0;
+      if (n < 0 || virtio_vsock_poll (&vsock) < 0)
+        break;
+      sent += (unsigned) n;
+    }
+  return sent;
+}
+
+static void
+test_listen (uint32_t port)
+{
+  uint64_t start = cycles ();
+  int connection = -VIRTIO_EAGAIN;
+
+  check_error (virtio_vsock_listen (&vsock, port), "listens");
+  while (connection == -VIRTIO_EAGAIN && cycles () - start < WAIT_CYCLES
+         && virtio_vsock_poll (&vsock) >= 0)
+    connection = virtio_vsock_accept (&vsock, port);
+  if (!check (connection >= 0, "the host connects"))
+    return;
+  check (answer ((unsigned) connection) > 0, "and gets back what it sent");
+  check_error (virtio_vsock_end (&vsock, (unsigned) connection), "the guest sends no more");
+  check (ended ((unsigned) connection), "and the host is through, too");
+  check_error (virtio_vsock_close (&vsock, (unsigned) connection), "closes");
+  check_error (virtio_vsock_ignore (&vsock, port), "and listens no more");
 }
 
 /* A packet of a type nobody knows, by queues of our own. */
@@ -131,7 +173,7 @@ unknown_type (struct virtio_transport *transport, const struct virtio_options *o
 void
 test_vsock (struct virtio_transport *transport, const struct virtio_options *options)
 {
-  const char *echo = guest_option ("vsock-echo=");
+  const char *echo = guest_option ("vsock-echo="), *port = guest_option ("vsock-listen=");
   uint64_t cid;
 
   if (!check_error (virtio_vsock_start (&vsock, transport, options), "starts, with an ID that is a guest's [V4]"))
@@ -143,6 +185,8 @@ test_vsock (struct virtio_transport *transport, const struct virtio_options *opt
          "is refused where nobody listens");
   if (echo)
     test_echo ((uint32_t) guest_number (echo, &echo));
+  if (port)
+    test_listen ((uint32_t) guest_number (port, &port));
   check_error (virtio_vsock_stop (&vsock), "stops");
   if (!guest_option ("polite="))
     unknown_type (transport, options, cid);

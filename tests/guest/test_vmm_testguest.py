@@ -3,6 +3,7 @@
 """Our drivers against our devices: the bare-metal guest under pvtools-vmm, on any
 /dev/kvm, over virtio-pci and virtio-mmio, on every kind of ring."""
 
+import json
 import os
 import pathlib
 import re
@@ -122,6 +123,85 @@ def test_what_a_doorbell_costs():
             note(line[0])
         equal(lines[2][2], "0.00", "exits a doorbell")
         check(not lines[2][3] or float(lines[2][3]) >= 1, f"what KVM counts: {lines[2][3]}")
+
+
+HEARD, TALKS = 7, 9  # ports of the host's and the guest's
+
+
+def serve(listener):
+    """What a program of the host does for the guest: each connection gets back what it sends."""
+    def one(peer):
+        with peer:
+            while data := peer.recv(65536):
+                peer.sendall(data)
+
+    while True:
+        try:
+            peer, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=one, args=(peer,), daemon=True).start()
+
+
+def exchange(path, data):
+    """Connects to the guest's port, sends, and returns what came back; None when nobody listens."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(60)
+        peer.connect(str(path))
+        peer.sendall(f"CONNECT {TALKS}\n".encode())
+        with peer.makefile("rb") as stream:
+            if not stream.readline().startswith(b"OK "):
+                return None
+            peer.sendall(data)
+            peer.shutdown(socket.SHUT_WR)
+            return stream.read()
+
+
+def knock(path, data, answers, over):
+    """Again and again, for the guest listens once for every kind of ring."""
+    while not over.is_set():
+        try:
+            answers.append(exchange(path, data))
+        except OSError:
+            pass
+        time.sleep(0.05)
+
+
+def sockets(bus, variants, rings):
+    if not GUEST or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("there is no test guest, or no /dev/kvm")
+    data, answers, over = pattern(6000, 3), [], threading.Event()
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
+        path = pathlib.Path(name) / "v"
+        listener.bind(f"{path}_{HEARD}")
+        listener.listen(8)
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        knocks = threading.Thread(target=knock, args=(path, data, answers, over), daemon=True)
+        knocks.start()
+        done = subprocess.run(
+            [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", "--transport", bus,
+             "--vsock", f"cid=33,socket={path}", f"--audit={name}/audit",
+             "--append", f"variants={variants:#x} vsock-echo={HEARD} vsock-listen={TALKS} {SLOTS}"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
+        over.set()
+        knocks.join(120)
+        audit = (pathlib.Path(name) / "audit").read_text()
+    equal((done.returncode, "not ok" in done.stdout, "1.." in done.stdout), (0, False, True),
+          done.stdout[-3000:] + done.stderr)
+    equal(done.stdout.count("# guest 33\n"), rings, "kinds of ring")
+    # One that comes when the guest is about to listen no more gets nothing.
+    equal([answer == data for answer in answers if answer], [True] * rings, "what the host got back")
+    found = {line["finding"] for line in map(json.loads, audit.splitlines()) if "finding" in line}
+    equal(found - {"F4"}, set(), "what our driver does wrong")
+    note(f"{len(re.findall(r'^ok ', done.stdout, re.M))} cases on {rings} kinds of ring")
+
+
+def test_sockets_by_pci():
+    sockets("pci", 0x81, 2)
+
+
+def test_sockets_by_mmio():
+    sockets("mmio", 0x11, 2)
 
 
 def test_read_only_and_split_only():

@@ -63,7 +63,7 @@ struct run
   struct verify_corner *corner;
   gboolean polite; /* our guest keeps a driver's rules: the auditor watches */
   gboolean all;    /* not only a disk and entropy, but every kind of device */
-  char *disk, *output, *echo, *wire[2], *audit[2], *socket[2];
+  char *disk, *output, *echo, *vsock, *host, *wire[2], *audit[2], *socket[2];
   GPid backend[2];
 };
 
@@ -91,7 +91,7 @@ add_take (GPtrArray *argv, const char *option, char *word)
 static char *
 guest_words (const struct run *run)
 {
-  return g_strdup_printf ("variants=%s frames=16%s", run->corner->packed ? "0x0f" : "0xf0",
+  return g_strdup_printf ("variants=%s frames=16 vsock-echo=7%s", run->corner->packed ? "0x0f" : "0xf0",
                           run->polite ? " polite=1" : "");
 }
 
@@ -123,6 +123,7 @@ own_machine (struct run *run, GPtrArray *argv)
     {
       add (argv, "--balloon", NULL);
       add_take (argv, "--port", g_strdup_printf ("echo=%s", run->echo));
+      add_take (argv, "--vsock", g_strdup_printf ("cid=3,socket=%s", run->vsock));
     }
   add_take (argv, "--append", g_strconcat (words, slots, NULL));
   if (run->polite)
@@ -255,7 +256,8 @@ run_once (struct run *run, gboolean own, GPtrArray *clauses)
 {
   g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) error = NULL;
-  struct verify_echo *echo = run->all ? verify_echo_start (run->echo) : NULL;
+  struct verify_echo *echo = run->all ? verify_echo_start (run->echo, FALSE) : NULL;
+  struct verify_echo *host = run->all && own ? verify_echo_start (run->host, TRUE) : NULL;
   int status = -1;
 
   if (own)
@@ -270,8 +272,8 @@ run_once (struct run *run, gboolean own, GPtrArray *clauses)
       run->corner->bad++;
       g_string_append_printf (run->corner->wrong, "%s\n", error->message);
     }
-  if (echo)
-    verify_echo_stop (echo);
+  verify_echo_stop (echo);
+  verify_echo_stop (host);
   collect (run, error ? 0 : status, clauses);
   for (unsigned i = 0; i < 2; i++)
     verify_stop (run->backend[i]);
@@ -290,6 +292,8 @@ run_in_directory (struct verify_corner *corner, const struct verify_setup *setup
   run.disk = g_build_filename (directory, "disk", NULL);
   run.output = g_build_filename (directory, "output", NULL);
   run.echo = g_build_filename (directory, "echo", NULL);
+  run.vsock = g_build_filename (directory, "vsock", NULL);
+  run.host = g_strconcat (run.vsock, "_7", NULL); /* where port 7 of the host's is */
   run.all = polite && !corner->linux_driver && (own || corner->qemu_device);
   for (unsigned i = 0; i < 2; i++)
     {
@@ -311,7 +315,11 @@ run_in_directory (struct verify_corner *corner, const struct verify_setup *setup
   g_unlink (run.disk);
   g_unlink (run.output);
   g_unlink (run.echo);
+  g_unlink (run.vsock);
+  g_unlink (run.host);
   g_free (run.echo);
+  g_free (run.vsock);
+  g_free (run.host);
   g_rmdir (directory);
   g_free (run.disk);
   g_free (run.output);
@@ -340,7 +348,7 @@ verify_corner_run (struct verify_corner *corner, const struct verify_setup *setu
       corner->skipped = g_strdup (reason);
       return;
     }
-  corner->lane = own                    ? "pvtools-vmm run on KVM, five kinds of device"
+  corner->lane = own                    ? "pvtools-vmm run on KVM, six kinds of device"
                  : !corner->qemu_device ? "vhost-user to QEMU, TCG: disk, entropy"
                  : corner->linux_driver ? "QEMU, TCG: disk, entropy"
                                         : "QEMU, TCG, five kinds of device";

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host behind a guest's console port: sends back what it gets. */
+/* The host's side of a guest: behind its console port, and where its sockets connect to.
+ * Sends back what it gets. */
 #include "verify.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#define STEP_US 20000
+#define STEP_MS 20
 
 struct verify_echo
 {
@@ -15,57 +17,79 @@ struct verify_echo
   gint stop;
 };
 
-/* -1 when nobody has listened until the end. */
-static int
-connect_to (struct verify_echo *echo)
-{
-  while (!g_atomic_int_get (&echo->stop))
-    {
-      int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-      if (connect (fd, (struct sockaddr *) &echo->address, sizeof echo->address) == 0)
-        return fd;
-      close (fd);
-      g_usleep (STEP_US);
-    }
-  return -1;
-}
-
-/* The machine's end closes the socket. */
+/* Until the other end closes, as the machine does when it ends. */
 static gpointer
-serve (gpointer data)
+echo (gpointer data)
 {
-  int fd = connect_to (data);
+  int fd = GPOINTER_TO_INT (data);
   char bytes[4096];
   ssize_t n;
 
-  while (fd >= 0 && (n = recv (fd, bytes, sizeof bytes, 0)) > 0)
+  while ((n = recv (fd, bytes, sizeof bytes, 0)) > 0)
     for (ssize_t at = 0, sent; at < n; at += sent)
       {
         sent = send (fd, bytes + at, (size_t) (n - at), MSG_NOSIGNAL);
         if (sent <= 0)
           sent = n - at; /* it has gone: the next recv() says so */
       }
-  if (fd >= 0)
-    close (fd);
+  close (fd);
+  return NULL;
+}
+
+static gpointer
+connect_and_echo (gpointer data)
+{
+  struct verify_echo *self = data;
+
+  while (!g_atomic_int_get (&self->stop))
+    {
+      int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+      if (connect (fd, (struct sockaddr *) &self->address, sizeof self->address) == 0)
+        return echo (GINT_TO_POINTER (fd));
+      close (fd);
+      g_usleep (STEP_MS * 1000);
+    }
+  return NULL;
+}
+
+static gpointer
+listen_and_echo (gpointer data)
+{
+  struct verify_echo *self = data;
+  struct pollfd wait = { .fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+                         .events = POLLIN };
+
+  if (bind (wait.fd, (struct sockaddr *) &self->address, sizeof self->address) == 0
+      && listen (wait.fd, 8) == 0)
+    while (!g_atomic_int_get (&self->stop))
+      {
+        int fd = poll (&wait, 1, STEP_MS) == 1 ? accept4 (wait.fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+
+        if (fd >= 0)
+          g_thread_unref (g_thread_new ("echo", echo, GINT_TO_POINTER (fd)));
+      }
+  close (wait.fd);
   return NULL;
 }
 
 struct verify_echo *
-verify_echo_start (const char *path)
+verify_echo_start (const char *path, gboolean listens)
 {
-  struct verify_echo *echo = g_new0 (struct verify_echo, 1);
+  struct verify_echo *self = g_new0 (struct verify_echo, 1);
 
-  echo->address.sun_family = AF_UNIX;
-  g_strlcpy (echo->address.sun_path, path, sizeof echo->address.sun_path);
-  echo->thread = g_thread_new ("echo", serve, echo);
-  return echo;
+  self->address.sun_family = AF_UNIX;
+  g_strlcpy (self->address.sun_path, path, sizeof self->address.sun_path);
+  self->thread = g_thread_new ("echo", listens ? listen_and_echo : connect_and_echo, self);
+  return self;
 }
 
 void
-verify_echo_stop (struct verify_echo *echo)
+verify_echo_stop (struct verify_echo *self)
 {
-  g_atomic_int_set (&echo->stop, TRUE);
-  g_thread_join (echo->thread);
-  g_free (echo);
+  if (self == NULL)
+    return;
+  g_atomic_int_set (&self->stop, TRUE);
+  g_thread_join (self->thread);
+  g_free (self);
 }

@@ -1,20 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a run left: TAP of a guest, and lines of the auditor. */
+/* What a run left: TAP of a guest, and lines of the auditor. A guest prints what it
+ * likes, and as much: files are read up to a limit, and of what went wrong a part is kept. */
 #include "verify.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LAST 8u /* lines of a guest's output that are shown */
+#define FINDING "{\"finding\": \""
+#define FILE_MAX (16u << 20)
+#define WRONG_MAX 65536u /* bytes of what went wrong in a corner */
 
-static char **
-read_lines (const char *path)
+/* Up to the limit, and to the first NUL. */
+static char *
+read_text (const char *path)
 {
-  g_autofree char *text = NULL;
+  char *text = g_malloc (FILE_MAX + 1);
+  FILE *file = fopen (path, "re");
+  size_t n = file ? fread (text, 1, FILE_MAX, file) : 0;
 
-  if (!g_file_get_contents (path, &text, NULL, NULL))
-    return g_new0 (char *, 1);
-  return g_strsplit_set (text, "\r\n", -1);
+  if (file)
+    fclose (file);
+  text[n] = '\0';
+  return g_realloc (text, n + 1);
+}
+
+static void wrong (struct verify_corner *corner, const char *format, ...) G_GNUC_PRINTF (2, 3);
+
+static void
+wrong (struct verify_corner *corner, const char *format, ...)
+{
+  va_list args;
+
+  if (corner->wrong->len > WRONG_MAX)
+    return;
+  va_start (args, format);
+  g_string_append_vprintf (corner->wrong, format, args);
+  va_end (args);
+  if (corner->wrong->len <= WRONG_MAX)
+    return;
+  g_string_truncate (corner->wrong, WRONG_MAX);
+  g_string_append (corner->wrong, "\nand more\n");
 }
 
 /* "... [C12 P7]": the clauses of a case. */
@@ -35,9 +62,9 @@ tell_clauses (struct verify_corner *corner, const char *name, gboolean good, GPt
 }
 
 void
-verify_read_tap (struct verify_corner *corner, const char *path, GPtrArray *clauses)
+verify_take_tap (struct verify_corner *corner, const char *text, GPtrArray *clauses)
 {
-  g_auto (GStrv) lines = read_lines (path);
+  g_auto (GStrv) lines = g_strsplit_set (text, "\r\n", -1);
   gboolean planned = FALSE;
 
   for (char **line = lines; *line; line++)
@@ -52,29 +79,37 @@ verify_read_tap (struct verify_corner *corner, const char *path, GPtrArray *clau
       corner->good += good;
       corner->bad += bad;
       if (bad)
-        g_string_append_printf (corner->wrong, "%s\n", name ? name + 3 : *line);
+        wrong (corner, "%s\n", name ? name + 3 : *line);
       if (name)
         tell_clauses (corner, name, good, clauses);
     }
   if (planned && corner->good > 0)
     return;
   corner->bad++;
-  g_string_append_printf (corner->wrong, "the guest did not get to its end: %s; the last it said:\n",
-                          corner->good ? "no plan" : "no case");
+  wrong (corner, "the guest did not get to its end: %s; the last it said:\n",
+         corner->good ? "no plan" : "no case");
   for (guint n = g_strv_length (lines), i = n > LAST ? n - LAST : 0; i < n; i++)
     if (*lines[i])
-      g_string_append_printf (corner->wrong, "  %s\n", lines[i]);
+      wrong (corner, "  %s\n", lines[i]);
 }
 
-/* "{"finding": "S8", ... "what": "..."}" */
+void
+verify_read_tap (struct verify_corner *corner, const char *path, GPtrArray *clauses)
+{
+  g_autofree char *text = read_text (path);
+
+  verify_take_tap (corner, text, clauses);
+}
+
+/* "{"finding": "S8", ... "what": "..."}": behind its first word. */
 static void
 finding (struct verify_corner *corner, const char *line, GPtrArray *clauses)
 {
-  const char *id = strstr (line, "\"finding\": \"") + strlen ("\"finding\": \"");
+  const char *id = line + strlen (FINDING);
   struct verify_clause *clause = verify_clause_find (clauses, id, strcspn (id, "\""));
 
   corner->findings++;
-  g_string_append_printf (corner->wrong, "audit: %s\n", line);
+  wrong (corner, "audit: %s\n", line);
   if (clause)
     verify_clause_saw (clause, corner->name, FALSE);
 }
@@ -90,7 +125,10 @@ checked (struct verify_corner *corner, const char *line, GPtrArray *clauses)
       gsize len = strcspn (at + 1, "\"");
       struct verify_clause *clause = verify_clause_find (clauses, at + 1, len);
 
-      at += len + 2;
+      at += 1 + len;
+      if (strncmp (at, "\": ", 3) != 0) /* the line was cut off */
+        return;
+      at += 2;
       corner->checks += (unsigned) strtoul (at + 1, NULL, 10);
       if (clause)
         verify_clause_saw (clause, corner->name, TRUE);
@@ -105,16 +143,24 @@ asked_for (const struct verify_corner *corner, const char *line)
 }
 
 void
-verify_read_audit (struct verify_corner *corner, const char *path, GPtrArray *clauses)
+verify_take_audit (struct verify_corner *corner, const char *text, GPtrArray *clauses)
 {
-  g_auto (GStrv) lines = read_lines (path);
+  g_auto (GStrv) lines = g_strsplit_set (text, "\r\n", -1);
 
   for (char **line = lines; *line; line++)
-    if (g_str_has_prefix (*line, "{\"finding\""))
+    if (g_str_has_prefix (*line, FINDING))
       {
         if (!asked_for (corner, *line))
           finding (corner, *line, clauses);
       }
     else if (g_str_has_prefix (*line, "{\"device\""))
       checked (corner, *line, clauses);
+}
+
+void
+verify_read_audit (struct verify_corner *corner, const char *path, GPtrArray *clauses)
+{
+  g_autofree char *text = read_text (path);
+
+  verify_take_audit (corner, text, clauses);
 }

@@ -70,16 +70,20 @@ int verify_run (char **argv, const char *output, unsigned seconds, GError **erro
 /* Starts a program and waits until it listens on @socket: its process, 0 with @error. */
 GPid verify_start (char **argv, const char *socket, GError **error);
 void verify_stop (GPid pid);
-/* Connects to @path as soon as somebody listens, and sends back what comes; the stop
- * waits until the other end has closed. */
+/* Sends back what comes: listens at @path, or connects there as soon as somebody listens,
+ * and then the stop waits until the other end has closed. NULL can be stopped. */
 struct verify_echo;
-struct verify_echo *verify_echo_start (const char *path);
+struct verify_echo *verify_echo_start (const char *path, gboolean listens);
 void verify_echo_stop (struct verify_echo *echo);
 
 /* Reads TAP, whose names may end with clauses in brackets. */
 void verify_read_tap (struct verify_corner *corner, const char *path, GPtrArray *clauses);
 /* Reads what an auditor wrote. */
 void verify_read_audit (struct verify_corner *corner, const char *path, GPtrArray *clauses);
+
+/* The same of a text. */
+void verify_take_tap (struct verify_corner *corner, const char *text, GPtrArray *clauses);
+void verify_take_audit (struct verify_corner *corner, const char *text, GPtrArray *clauses);
 
 /* ---- reports ---- */
 
