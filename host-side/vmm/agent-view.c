@@ -108,6 +108,7 @@ ask (const char *address, State *state)
     state->who = g_strdup ("not connected");
 }
 
+/* Without a terminal only news are told; the first figures of an agent are some. */
 static void
 show (const State *now, const State *before, gboolean in_place)
 {
@@ -115,7 +116,7 @@ show (const State *now, const State *before, gboolean in_place)
 
   if (in_place)
     fprintf (stderr, "\r\033[Kagent: %s%s%s", now->who, comma, behind);
-  else if (g_strcmp0 (now->who, before->who) != 0)
+  else if (g_strcmp0 (now->who, before->who) != 0 || (now->figures && before->figures == NULL))
     fprintf (stderr, "agent: %s%s%s\n", now->who, comma, behind);
 }
 

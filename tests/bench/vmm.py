@@ -150,7 +150,7 @@ class Nested(nested.Outer):
     cpu = "host"
 
     def __init__(self, vmm, directory, seconds):
-        self.seconds, self.vmm = seconds, vmm
+        self.seconds = seconds
         super().__init__(image(vmm, directory))
 
     def __enter__(self):

@@ -154,7 +154,7 @@ def test_linux_boots_to_its_agent():
     note(told)
     disks = vm.sh("pvtools disks unix:/run/inner.sock")
     check("vda" in disks and "inner" in disks, disks)
-    said = vm.sh("for i in $(seq 600); do grep '^agent: connected' /run/vmm.err && exit; sleep 0.1; done; "
+    said = vm.sh("for i in $(seq 600); do grep '^agent: connected.*CPU' /run/vmm.err && exit; sleep 0.1; done; "
                  "cat /run/vmm.err; false")
     note(said)
     check(re.match(r"agent: connected, micro, no address, CPU \d+%, memory \d+ of \d+ MiB, up \d+ s\n", said),
