@@ -115,7 +115,7 @@ class Run:
         equal(self.disk[:OURS * 512], self.before[:OURS * 512], "what was not the guest's")
         cycles = re.findall(r"(\d+) cycles a (\w+)", self.text)
         note(f"{len(self.good)} cases on {len(ran)} kinds of ring; cycles: "
-             + ", ".join(f"{count} a {what}" for count, what in cycles[:3]))
+             + ", ".join(f"{count} a {what}" for count, what in cycles[:4]))
 
 
 def test_pci_packed_and_split():
