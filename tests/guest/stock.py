@@ -157,6 +157,17 @@ class Guest:
         with self.line(timeout) as line:
             return sh(line, script, timeout, code)
 
+    def patiently(self, script, timeout=300):
+        """The output of a script that may be run twice, through agents that come and go."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self.run(script, timeout=30)
+            except (TimeoutError, EOFError, OSError, AgentError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.3)
+
     def start_job(self, script):
         """Begins a script as a unit of its own, so that it outlives the agent that was asked."""
         self.jobs += 1
