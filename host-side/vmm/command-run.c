@@ -44,7 +44,8 @@ struct run
   int serial_fd;
   const char *control_path; /* or NULL */
   const char *page_path;    /* or NULL */
-  bool paused, no_sandbox;
+  bool paused, no_sandbox, no_reboot, pvpanic_pci;
+  const char *generation; /* or NULL */
   bool agent;
   int n_config; /* files that were read */
   const char *agent_path; /* its port's socket */
@@ -79,6 +80,9 @@ static const char help_text[] =
   "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
   "                       default, or 'mmio'\n"
   "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
+  "  --vmgenid GUID       a generation ID, 'auto' for a new one; the control socket changes it\n"
+  "  --pvpanic-pci        pvpanic as a PCI function, beside its port\n"
+  "  --no-reboot          a reset is the end, and not a new beginning\n"
   "  --no-sandbox         all system calls stay allowed\n"
   "  --audit[=FILE]       what drivers do against the specification: lines of JSON, or text\n"
   "  --fault LIST         every device misbehaves: NAME[@N][+],...; --fault help\n"
@@ -96,8 +100,8 @@ static const char help_text[] =
   "Holding a driver against the specification:\n"
   "  pvtools-vmm run --kernel guest.elf --disk file=scratch.img --audit\n"
   "\n"
-  "Ends with 0 when the guest powers off, 3 when it resets, 4 when it panics and 1 when\n"
-  "something fails.\n";
+  "Ends with 0 when the guest powers off, 3 when it resets and --no-reboot is given, 4 when\n"
+  "it panics and 1 when something fails.\n";
 
 static int
 take_transport (const char *text, enum machine_transport *transport)
@@ -213,6 +217,15 @@ take (struct run *run, int option, char *text)
     case 'n':
       run->no_sandbox = true;
       return 0;
+    case 'G':
+      run->generation = text;
+      return 0;
+    case 'V':
+      run->pvpanic_pci = true;
+      return 0;
+    case 'R':
+      run->no_reboot = true;
+      return 0;
     case 'w':
       run->paused = true;
       return 0;
@@ -251,6 +264,8 @@ static const struct option long_options[] = {
   { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
   { "balloon", optional_argument, NULL, 'b' }, { "vsock", required_argument, NULL, 'v' },
   { "shared-page", required_argument, NULL, 'P' },
+  { "no-reboot", no_argument, NULL, 'R' }, { "vmgenid", required_argument, NULL, 'G' },
+  { "pvpanic-pci", no_argument, NULL, 'V' },
   { "config", required_argument, NULL, 'f' }, { "agent", no_argument, NULL, 'g' },
   { NULL, 0, NULL, 0 },
 };
@@ -376,9 +391,9 @@ start_control (const struct run *run, struct machine *machine, struct control **
   return 0;
 }
 
-/* Until the machine ends, or we are asked to. */
+/* Until the machine ends or resets, or we are asked to end. */
 static enum vm_end
-wait_for_end (struct machine *machine, struct control *control, int signal_fd)
+wait_for_end (struct machine *machine, int signal_fd)
 {
   struct pollfd fds[] = { { .fd = machine->vm->end_fd, .events = POLLIN },
                           { .fd = signal_fd, .events = POLLIN } };
@@ -391,12 +406,30 @@ wait_for_end (struct machine *machine, struct control *control, int signal_fd)
       if (fds[1].revents)
         vm_finish (machine->vm, VM_SHUTDOWN);
     }
-  if (end == VM_RESET)
-    control_event (control, "RESET", "{\"guest\": true, \"reason\": \"guest-reset\"}");
-  else
-    control_event (control, "SHUTDOWN", end == VM_PANICKED
-                                          ? "{\"guest\": true, \"reason\": \"guest-panic\"}"
-                                          : "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
+  return end;
+}
+
+/* As often as the guest resets; who is told of it may ask for the next. */
+static enum vm_end
+run_to_end (const struct run *run, struct machine *machine, struct control *control, int signal_fd)
+{
+  enum vm_end end;
+
+  while ((end = wait_for_end (machine, signal_fd)) == VM_RESET)
+    {
+      bool by_host = atomic_exchange (&machine->host_resets, false);
+
+      if (!run->no_reboot && machine_reset (machine) < 0)
+        return VM_FAILED;
+      control_event (control, "RESET", by_host
+                                         ? "{\"guest\": false, \"reason\": \"host-qmp-system-reset\"}"
+                                         : "{\"guest\": true, \"reason\": \"guest-reset\"}");
+      if (run->no_reboot)
+        return end;
+    }
+  control_event (control, "SHUTDOWN", end == VM_PANICKED
+                                        ? "{\"guest\": true, \"reason\": \"guest-panic\"}"
+                                        : "{\"guest\": true, \"reason\": \"guest-shutdown\"}");
   return end;
 }
 
@@ -411,6 +444,15 @@ block_signals (void)
   signal (SIGPIPE, SIG_IGN);
   pthread_sigmask (SIG_BLOCK, &set, NULL);
   return signalfd (-1, &set, SFD_CLOEXEC);
+}
+
+/* What the board has by an option. */
+static int
+complete_board (const struct run *run, struct machine *machine)
+{
+  int ret = run->generation ? generation_init (&machine->generation, run->generation) : 0;
+
+  return ret == 0 && run->pvpanic_pci ? machine_add_pvpanic (machine) : ret;
 }
 
 static int
@@ -431,12 +473,12 @@ run_machine (struct run *run, struct machine *machine, int signal_fd)
 
   /* Who connects finds a machine that is paused: what it is told is not undone. */
   if ((run->page_path == NULL || machine_share_page (machine, run->page_path) >= 0)
-      && machine_boot (machine, &run->plan) == 0
+      && complete_board (run, machine) == 0 && machine_boot (machine, &run->plan) == 0
       && start_control (run, machine, &control) == 0
       && (run->no_sandbox || enter_sandbox () == 0))
     {
       machine_go (machine, run->paused);
-      end = wait_for_end (machine, control, signal_fd);
+      end = run_to_end (run, machine, control, signal_fd);
     }
   /* Commands use processors and devices, whose events come here: in this order. */
   control_end_commands (control);
@@ -464,6 +506,7 @@ command_run (int argc, char **argv)
       return 0;
     }
   run.plan.cmdline = "";
+  run.plan.kernel_fd = run.plan.initrd_fd = -1;
   ret = parse_with_config (argc, argv, &run, &config);
   if (ret != 0)
     {
@@ -486,6 +529,7 @@ command_run (int argc, char **argv)
     }
   machine_free (machine);
   agent_view_stop (view);
+  loader_close (&run.plan);
   copier_free (copier);
   lab_report (&run.lab);
   lab_finish (&run.lab);

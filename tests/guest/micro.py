@@ -19,7 +19,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 MODULES = ["virtio_pci", "virtio_mmio", "virtio_console", "virtio_blk", "virtio_net", "virtio_scsi",
            "virtio_rng", "sd_mod", "ahci", "ata_piix", "nvme", "ext4", "fuse", "dm_mod",
-           "button", "evdev", "pvpanic_mmio", "vmw_vsock_virtio_transport"]
+           "button", "evdev", "pvpanic_mmio", "pvpanic_pci", "virtio_balloon",
+           "vmw_vsock_virtio_transport"]
 
 
 def module_files(release, names):
@@ -104,11 +105,11 @@ def build(agent, release, target, modules=(), programs=(), extra=()):
         pack(tree, target)
 
 
-def image(agent):
-    """(kernel, initial RAM disk) for this agent."""
-    kernel, _, release = base.kernel()
+def image(agent, full=False):
+    """(kernel, initial RAM disk) for this agent; @full: the kernel with every driver."""
+    kernel, _, release = base.kernel(full=full)
     parts = [pathlib.Path(agent), pathlib.Path(__file__), HERE / "files" / "micro-init",
              HERE / "files" / "micro-shutdown", HERE / "files" / "micro-verify", str(kernel)]
-    name = pathlib.Path(agent).name
+    name = pathlib.Path(agent).name + ("-full" if full else "")
     return kernel, cache.make(f"micro-{name}", cache.key(*parts),
                               lambda target: build(agent, release, target))

@@ -47,11 +47,13 @@ def build_tool(target):
 
 
 def image():
-    """(kernel, initial RAM disk) of the outer guest; the inner one's are in /inner."""
+    """(kernel, initial RAM disk) of the outer guest; the inner ones' are in /inner."""
     agent, cli, vmm = find_agent(), find_cli(), vhostuser.find_vmm()
     inner_kernel, inner_initrd = micro.image(agent)
+    _, full_initrd = micro.image(agent, full=True)
     kernel, _, release = base.kernel(full=True)
-    name = cache.key(*map(pathlib.Path, (agent, cli, vmm, inner_initrd, __file__, micro.__file__)),
+    name = cache.key(*map(pathlib.Path, (agent, cli, vmm, inner_initrd, full_initrd, __file__,
+                                         micro.__file__)),
                      str(inner_kernel), str(kernel),
                      *sorted((TREE / "tests/guest/payload").iterdir()))
 
@@ -62,6 +64,7 @@ def image():
             sockecho = build_tool(pathlib.Path(directory) / "sockecho")
             micro.build(agent, release, target, MODULES, (cli, vmm),
                         ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
+                         (kernel, "inner/vmlinuz-full"), (full_initrd, "inner/initrd-full"),
                          (payload, "inner/board.elf"), (unixcat, "bin/unixcat"),
                          (sockecho, "bin/sockecho")))
 

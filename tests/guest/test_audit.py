@@ -108,7 +108,7 @@ def run_guest(directory, words, *more, transport="mmio"):
     disk.write_bytes(bytes(2 * MiB))
     slots = " ".join(f"virtio_mmio.device=4K@{0xd0000000 + 0x1000 * i:#x}:{10 + i}" for i in range(2))
     return subprocess.run(
-        [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", "--append",
+        [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", "--append",
          f"{words} {slots}", "--transport", transport, "--disk", f"file={disk},serial=audited", "--rng",
          f"--audit={directory}/audit", *more],
         capture_output=True, text=True, timeout=120, check=False)
@@ -175,7 +175,8 @@ def test_a_broken_driver_is_named():
         directory = pathlib.Path(name)
         payload = nested.build_payload(directory / "board.elf")
         done = subprocess.run(
-            [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16",
+            [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", payload, "--append", "check",
+             "--memory", "16",
              "--rng=transport=mmio", f"--audit={directory}/audit"],
             capture_output=True, text=True, timeout=60, check=False)
         equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), done.stderr)

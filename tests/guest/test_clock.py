@@ -38,10 +38,7 @@ def machine(initrd=None, full=False, **keywords):
 
 def full_image():
     """The micro guest with the kernel that has every driver: that of vmgenid, too."""
-    kernel, _, release = base.kernel(full=True)
-    agent = pathlib.Path(find_agent())
-    return kernel, cache.make("full-micro", cache.key(agent, pathlib.Path(micro.__file__), release),
-                              lambda target: micro.build(agent, release, target))
+    return micro.image(find_agent(), full=True)
 
 
 def put_hooks(line):

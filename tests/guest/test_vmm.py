@@ -48,11 +48,11 @@ def test_board_on_this_machine():
         raise Skip("/dev/kvm cannot be opened here")
     with tempfile.TemporaryDirectory() as name:
         payload = nested.build_payload(pathlib.Path(name) / "board.elf")
-        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16, SLOT)
+        done = vmm("run", "--no-reboot", "--kernel", payload, "--append", "check", "--memory", 16, SLOT)
         equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), "the payload")
-        done = vmm("run", "--kernel", payload, "--append", "wrong", "--memory", 16, SLOT)
+        done = vmm("run", "--no-reboot", "--kernel", payload, "--append", "wrong", "--memory", 16, SLOT)
         equal((done.returncode, done.stdout), (3, "a\n"), "a check that fails")
-        done = vmm("run", "--kernel", payload, "--append", "check", "--memory", 16)
+        done = vmm("run", "--no-reboot", "--kernel", payload, "--append", "check", "--memory", 16)
         equal((done.returncode, done.stdout), (3, "ABCd\n"), "without a device")
 
 
@@ -70,6 +70,7 @@ def test_errors_are_said():
                 (["run", "--kernel", text, "--disk", f"file={text},colour=red"], 2, "'colour'"),
                 (["run", "--kernel", text, "--disk", f"file={text},aio=native"], 2, "'io_uring' or"),
                 (["run", "--kernel", text, "--vsock", "cid=2,socket=x"], 2, "from 3 to"),
+                (["run", "--kernel", text, "--balloon=deflate-on-oom=perhaps"], 2, "'on' or 'off'"),
                 (["run", "--kernel", text, "--transport", "usb"], 2, "'pci' or 'mmio'"),
                 (["run", "--kernel", text, "--rng=transport=usb"], 2, "'pci' or 'mmio'"),
                 (["device", "blk", "--file", text], 2, "usage"),
@@ -78,6 +79,9 @@ def test_errors_are_said():
             equal(done.returncode, status, f"{words}: {done.stderr}")
             check(said in done.stderr, f"{words}: {done.stderr}")
         if os.access("/dev/kvm", os.R_OK | os.W_OK):
+            done = vmm("run", "--kernel", text, "--vmgenid", GUID + "0")
+            equal(done.returncode, 1, done.stderr)
+            check("a GUID or 'auto'" in done.stderr, done.stderr)
             done = vmm("run", "--kernel", text)
             equal(done.returncode, 1, done.stderr)
             check("cannot be booted" in done.stderr, done.stderr)
@@ -130,7 +134,7 @@ def test_payload_in_the_nested_guest():
 
 
 AUDITED = {"C1", "C10", "C15", "C19", "F1", "P4", "P6", "P11", "PCI3", "PCI8", "PCI11", "PCI16",
-           "PCI17", "B4", "R1", "CO2"}
+           "PCI17", "B4", "R1", "CO2", "BL1", "BL2"}
 
 
 def look_at_audit(text):
@@ -148,7 +152,8 @@ def test_linux_boots_to_its_agent():
     vm.sh("dd if=/dev/urandom of=/run/disk bs=1M count=8 2>/dev/null; "
           "dd if=/bin/sockecho of=/run/disk conv=notrunc 2>/dev/null")
     note(start(vm, "--cpus 2 --rng --disk file=/run/disk,serial=inner,queues=2,aio=io_uring --qmp /run/inner.qmp "
-                   "--vsock cid=77,socket=/run/inner.vsock --audit=/run/audit --agent --shared-page /run/page"))
+                   "--vsock cid=77,socket=/run/inner.vsock --balloon --audit=/run/audit --agent "
+                   "--shared-page /run/page"))
     told = vm.sh("pvtools info unix:/run/inner.sock")
     check("6.1" in told and "Debian" in told, told)
     note(told)
@@ -179,6 +184,7 @@ def test_linux_boots_to_its_agent():
     sockets_of_linux(vm)
     disk_of_linux(vm)
     page_of_linux(vm)
+    balloon_of_linux(vm, 256)
     vm.sh("pvtools shutdown unix:/run/inner.sock")
     equal(vm.sh(WAIT), "0\n", "the VMM's end after the guest's power-off")
     look_at_audit(vm.sh("cat /run/audit"))
@@ -196,8 +202,8 @@ def pci_of_linux(vm):
     note(f"vectors: {vectors}")
     names = sorted(name for name, _ in vectors)
     # Input and output: of the console's own port, of ours; input: of the generator.
-    equal(names, ["config"] * 4 + ["control-i", "event"] + ["input"] * 3 + ["output"] * 2
-          + ["req.0", "req.1", "rx", "tx"], text)
+    equal(names, ["config"] * 5 + ["control-i", "deflate", "event", "inflate"] + ["input"] * 3
+          + ["output"] * 2 + ["req.0", "req.1", "rx", "stats", "tx"], text)
     inside(vm, "for cpu in 0 1; do taskset -c $cpu dd if=/dev/vda of=/dev/null bs=64k count=8 "
                "iflag=direct 2>/dev/null; done")
     for queue in ("input", "req.0", "req.1", "control-i"):
@@ -205,7 +211,7 @@ def pci_of_linux(vm):
     places = inside(vm, "cd /sys/bus/pci/devices; for d in *; do echo $d $(cat $d/vendor $d/device); done")
     equal([line.split()[1:] for line in places.splitlines()],
           [["0x1b36", "0x0008"], ["0x1af4", "0x1044"], ["0x1af4", "0x1042"], ["0x1af4", "0x1053"],
-           ["0x1af4", "0x1043"], ["0x1af4", "0x1110"]],
+           ["0x1af4", "0x1045"], ["0x1af4", "0x1043"], ["0x1af4", "0x1110"]],
           places)
     said = inside(vm, "dmesg | grep -iE 'pci|ecam|mmconfig' | grep -v 'Kernel command'")
     check("ECAM" in said or "MMCONFIG" in said, said)
@@ -279,6 +285,57 @@ def disk_of_linux(vm):
     equal(vm.sh(LOOK).split(), ["before", str(16 << 20)], "the snapshot: its file, its size")
 
 
+def value_of(vm, name, **arguments):
+    """A command's value, as soon as it comes; it must not be an error."""
+    lines = "\n".join(json.dumps(line) for line in (
+        {"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments, "id": "last"}))
+    text = vm.sh(f"unixcat /run/inner.qmp 60 '\"last\"' <<'END'\n{lines}\nEND\n")
+    reply = [line for line in map(json.loads, filter(None, text.splitlines())) if line.get("id") == "last"]
+    check(len(reply) == 1 and "return" in reply[0], text)
+    return reply[0]["return"]
+
+
+def resident(vm):
+    """MiB of guest memory that the VMM holds; its copying process has none."""
+    return max(map(int, vm.sh("for p in $(pidof pvtools-vmm); do awk '/RssShmem/ {print $2}' "
+                              "/proc/$p/status; done").split())) >> 10
+
+
+def wait_in(vm, what, condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, f"{what}: {vm.sh('tail -n 20 /run/inner.log; cat /run/vmm.*')}")
+        time.sleep(0.2)
+
+
+FILL = "dd if=/dev/zero of=/tmp/fill bs=1M count=80 2>/dev/null; rm /tmp/fill; "
+AVAILABLE = "awk '/MemAvailable/ {print $2}' /proc/meminfo"
+BALLOON = {"path": "/machine/peripheral/balloon0"}
+
+
+def balloon_of_linux(vm, memory):
+    """Down to what it needs and a little, and back; what the host holds falls by that."""
+    free = int(inside(vm, FILL + AVAILABLE)) >> 10
+    full, floor = resident(vm), (memory - free + 40) << 20
+    equal(value_of(vm, "query-balloon"), {"actual": memory << 20}, "before")
+    value_of(vm, "balloon", value=floor)
+    wait_in(vm, "it does not inflate", lambda: value_of(vm, "query-balloon")["actual"] == floor)
+    less = resident(vm)
+    note(f"{free} of {memory} MiB were available, {full} MiB resident; with a balloon down to "
+         f"{floor >> 20} MiB {less} MiB")
+    check(less <= floor >> 20 and less < full - 60, "the host has not got the memory")
+    value_of(vm, "qom-set", **BALLOON, property="guest-stats-polling-interval", value=1)
+    stats = lambda: value_of(vm, "qom-get", **BALLOON, property="guest-stats")
+    wait_in(vm, "no statistics", lambda: stats()["last-update"] > 0)
+    told = stats()
+    note(f"statistics: {told['stats']}")
+    check(0 < told["stats"]["stat-free-memory"] < told["stats"]["stat-total-memory"], told)
+    wait_in(vm, "no second statistics", lambda: stats()["last-update"] > told["last-update"])
+    value_of(vm, "balloon", value=memory << 20)
+    wait_in(vm, "it does not deflate", lambda: value_of(vm, "query-balloon")["actual"] == memory << 20)
+    check(int(inside(vm, FILL + AVAILABLE)) >> 10 > free - 40, "the guest has not got its memory back")
+
+
 def test_control_socket_on_this_machine():
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         raise Skip("/dev/kvm cannot be opened here")
@@ -288,8 +345,8 @@ def test_control_socket_on_this_machine():
         disk.write_bytes(bytes(1 << 20))
         payload = nested.build_payload(directory / "board.elf")
         process = subprocess.Popen(
-            [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16",
-             SLOT, "--paused", "--qmp", directory / "qmp", "--disk", f"file={disk},readonly=on",
+            [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", payload, "--append", "check",
+             "--memory", "16", SLOT, "--paused", "--qmp", directory / "qmp", "--disk", f"file={disk},readonly=on",
              "--port", f"{PORT}={directory}/agent", "--port", f"other={directory}/other"],
             stdout=subprocess.PIPE, text=True)
         try:
@@ -358,8 +415,8 @@ def test_control_socket_ends_and_resets():
         directory = pathlib.Path(name)
         payload = nested.build_payload(directory / "board.elf")
         for command, status, event in (("quit", 0, "SHUTDOWN"), ("system_reset", 3, "RESET")):
-            process = subprocess.Popen([vhostuser.find_vmm(), "run", "--kernel", payload, "--memory",
-                                        "16", "--paused", "--qmp", directory / "qmp"])
+            process = subprocess.Popen([vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", payload,
+                                        "--memory", "16", "--paused", "--qmp", directory / "qmp"])
             try:
                 monitor = connect_qmp(directory / "qmp")
                 monitor.command(command)
@@ -368,6 +425,44 @@ def test_control_socket_ends_and_resets():
             finally:
                 process.kill()
                 process.wait()
+
+
+def wait_until(condition, what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, what)
+        time.sleep(0.05)
+
+
+def test_it_begins_anew_in_the_same_process():
+    """A payload that resets, with its one device: every life of it prints the same."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        raise Skip("/dev/kvm cannot be opened here")
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        payload = nested.build_payload(directory / "board.elf")
+        out = directory / "out"
+        process = subprocess.Popen(
+            [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16",
+             "--cpus", "2", "--rng=transport=pci", "--paused", "--serial", out, "--qmp", directory / "qmp"])
+        try:
+            monitor = connect_qmp(directory / "qmp")
+            for _ in range(2):  # paused it stays
+                monitor.command("system_reset")
+                equal(monitor.wait_event("RESET")["data"],
+                      {"guest": False, "reason": "host-qmp-system-reset"}, "whose reset")
+            equal(monitor.command("query-status")["status"], "paused", "status")
+            equal(out.read_text(), "", "nothing ran")
+            monitor.command("cont")
+            monitor.close()
+            wait_until(lambda: out.read_text().count("\n") >= 20, "it did not begin anew")
+            process.terminate()
+            equal(process.wait(60), 0, "the end")
+            lines = out.read_text().split("\n")
+            equal(set(lines[:-1]), {"ABCd"}, "what it says each time")
+        finally:
+            process.kill()
+            process.wait()
 
 
 def qmp(vm, *commands, seconds=2):
@@ -382,9 +477,29 @@ def names_of(messages):
     return [message["event"] for message in messages if "event" in message]
 
 
+BOOT = "cat /proc/sys/kernel/random/boot_id"
+
+
+def second_life(vm):
+    """Free pages are reported; then it boots again in the same process, and says so."""
+    inside(vm, FILL)
+    wait_in(vm, "free pages stay", lambda: resident(vm) < 256 - 100)
+    note(f"resident after 80 MiB were written and deleted: {resident(vm)} MiB")
+    first, process = inside(vm, BOOT), vm.sh("pidof pvtools-vmm")
+    vm.sh("(echo '{\"execute\":\"qmp_capabilities\"}' | unixcat /run/inner.qmp 100 '\"RESET\"' "
+          "> /run/inner.events) > /dev/null 2>&1 &")
+    ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; reboot -f"])
+    wait_in(vm, "no event", lambda: "guest-reset" in vm.sh("cat /run/inner.events"))
+    wait_in(vm, "it does not come again",
+            lambda: "up" in vm.sh("pvtools ping -t 2 unix:/run/inner.sock > /dev/null 2>&1 && echo up || true"))
+    check(inside(vm, BOOT) != first, "it is the same life")
+    equal(vm.sh("pidof pvtools-vmm"), process, "the VMM's processes")
+    note(f"resident after the reboot: {resident(vm)} MiB")
+
+
 def test_control_of_linux():
     vm = outer()
-    start(vm, "--qmp /run/inner.qmp --transport mmio")
+    start(vm, "--qmp /run/inner.qmp --transport mmio --balloon=free-page-reporting=on,deflate-on-oom=on")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
     said = qmp(vm, "stop", "query-status")
@@ -404,9 +519,34 @@ def test_control_of_linux():
     note(f"interrupts of the event device: {before}, then {after}")
     # struct input_event: EV_KEY, KEY_POWER (116), pressed
     equal(inside(vm, "od -An -tu2 -j16 -N6 /tmp/key").split(), ["1", "116", "1"], "KEY_POWER")
+    second_life(vm)
     ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; echo c > /proc/sysrq-trigger"])
     said = qmp(vm, seconds=5)
     check("GUEST_PANICKED" in names_of(said), f"events at a panic: {said}")
+    equal(vm.sh(WAIT), "4\n", "the VMM's end after a panic")
+
+
+# The kernel that has every driver: that of vmgenid, too.
+FULL = "--kernel /inner/vmlinuz-full --initrd /inner/initrd-full"
+GUID = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
+
+
+def test_generation_and_pvpanic_of_pci():
+    vm = outer()
+    start(vm, f"{FULL} --qmp /run/inner.qmp --vmgenid {GUID} --pvpanic-pci", memory=400)
+    equal(value_of(vm, "query-vm-generation-id"), {"guid": GUID}, "the first one")
+    equal(inside(vm, "dmesg | grep -c 'virtual machine fork' || true").strip(), "0", "no fork yet")
+    check("PVTVGEN0" in inside(vm, "ls /sys/bus/acpi/drivers/vmgenid"), "no driver has the device")
+    value_of(vm, "x-set-vm-generation-id", guid="auto")
+    another = value_of(vm, "query-vm-generation-id")["guid"]
+    check(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", another), another)
+    wait_in(vm, "Linux does not notice", lambda: "virtual machine fork" in inside(vm, "dmesg | tail -n 50"))
+    last = lambda: ask(vm, "pvt-get-clock").get("last-disruption") or {}
+    wait_in(vm, "the agent does not notice", lambda: last().get("kind") == "generation")
+    note(f"the agent: {last()}")
+    # The port's driver goes, the function's is left to tell.
+    inside(vm, "rmmod pvpanic_mmio; ls /sys/bus/pci/drivers/pvpanic-pci | grep 0000:")
+    ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; echo c > /proc/sysrq-trigger"])
     equal(vm.sh(WAIT), "4\n", "the VMM's end after a panic")
 
 

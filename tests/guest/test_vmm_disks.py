@@ -42,8 +42,8 @@ class Machine:
         for name, contents in disks.items():
             write_sparse(self.at / name, contents)
         self.process = subprocess.Popen(
-            [vhostuser.find_vmm(), "run", "--kernel", kernel or nested.build_payload(self.at / "board.elf"),
-             "--memory", "64", "--paused", "--qmp", self.at / "qmp", *map(str, words),
+            [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel",
+             kernel or nested.build_payload(self.at / "board.elf"), "--memory", "64", "--paused", "--qmp", self.at / "qmp", *map(str, words),
              *(word for name in disks for word in ("--disk", f"file={self.at / name}"))],
             stdout=subprocess.PIPE, text=True)
 

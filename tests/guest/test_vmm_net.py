@@ -30,7 +30,8 @@ def machine(*nics):
         directory = pathlib.Path(name)
         payload = nested.build_payload(directory / "board.elf")
         words = [word for nic in nics for word in ("--net", nic.format(directory=directory))]
-        process = subprocess.Popen([vhostuser.find_vmm(), "run", "--kernel", payload, "--memory", "16",
+        process = subprocess.Popen([vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", payload, "--memory",
+                                    "16",
                                     "--paused", "--qmp", directory / "qmp", *words],
                                    stdout=subprocess.DEVNULL)
         try:
@@ -93,7 +94,7 @@ def own_drivers(*words, append=""):
         raise Skip("/dev/kvm cannot be opened here")
     with tempfile.TemporaryDirectory(prefix="pvt-net-") as name:
         done = subprocess.run(
-            [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", "--append", append,
+            [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", "--append", append,
              "--net", f"local={name}/a,peer={name}/b", "--net", f"local={name}/b,peer={name}/a", *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=300, check=False)

@@ -62,7 +62,7 @@ class Run:
             thread.start()
             total = checksum(self.before[:64 * 512]) ^ spoil
             done = subprocess.run(
-                [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", *words,
+                [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", *words,
                  "--append", f"blk-sum={total} {append} {SLOTS}",
                  "--disk", f"file={image},serial=pvtools-testguest-01{disk}", "--rng",
                  "--port", f"echo={directory}/echo"],
@@ -222,8 +222,8 @@ def balloon(directory, bus):
     """The host's wish is there before the guest is; what it gives is told as it goes."""
     qmp = directory / "qmp"
     process = subprocess.Popen(
-        [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", str(BALLOON_MIB), "--transport", bus,
-         "--balloon=free-page-reporting=on", "--paused", "--qmp", qmp, "--serial", directory / "out",
+        [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", str(BALLOON_MIB),
+         "--transport", bus, "--balloon=free-page-reporting=on", "--paused", "--qmp", qmp, "--serial", directory / "out",
          "--append", f"balloon={TAKEN} variants=0x81 {SLOTS}"])
     try:
         monitor = connect_qmp(qmp)

@@ -397,6 +397,40 @@ test_window (void **state)
     }
 }
 
+/* Whatever the guest has done with it, a reset machine has it as it was in the beginning. */
+static void
+test_reset (void **state)
+{
+  uint8_t before[256];
+
+  set_cfg (PCI_COMMAND, 2, 0);
+  for (unsigned i = 0; i < 256; i++)
+    before[i] = (uint8_t) cfg (i, 1);
+  set_cfg (PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+  set_common (COMMON (device_status), 1, VIRTIO_STATUS_ACKNOWLEDGE);
+  set_common (COMMON (config_msix_vector), 2, 0);
+  set_bar (VIRTIO_PCI_TABLE, 0, 4, 0xfee00000);
+  set_bar (VIRTIO_PCI_TABLE, 12, 4, 0);
+  set_msix (PCI_MSIX_FLAGS_ENABLE);
+  for (unsigned i = 4; i < 256; i += 4)
+    set_cfg (i, 4, 0xfffffff2 | cfg (i, 4));
+  do_bus (&m.ports, PORT_PCI_ADDRESS, 4, 0x80000800u, true);
+  pci_host_reset (&m.host);
+  assert_int_equal (m.n_doorbells, 0);
+  assert_int_equal (do_bus (&m.ports, PORT_PCI_ADDRESS, 4, 0, false), 0);
+  for (unsigned i = 0; i < 256; i++)
+    assert_int_equal (cfg (i, 1), before[i]);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (device_status), 1), 0xff); /* nobody answers */
+  set_cfg (PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+  assert_int_equal (m.n_doorbells, 1);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (device_status), 1), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (config_msix_vector), 2), VIRTIO_NO_VECTOR);
+  assert_int_equal (bar (VIRTIO_PCI_TABLE, 0, 4), 0);
+  assert_int_equal (bar (VIRTIO_PCI_TABLE, 12, 4), PCI_MSIX_ENTRY_CTRL_MASKBIT);
+  msix_raise (&m.pci.msix, 0);
+  assert_int_equal (pci_machine_fired (&m, 0), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, begin, end)
 
 /* ---- memory that is shared ---- */
@@ -483,6 +517,7 @@ main (void)
     TEST (test_requests_and_interrupts),
     TEST (test_window),
     TEST (test_shared_page),
+    TEST (test_reset),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

@@ -54,17 +54,17 @@ static JsonNode *
 run_status (QmpContext *context, JsonObject *arguments, GError **error)
 {
   static const char *const ended[] = {
-    [VM_SHUTDOWN] = "shutdown", [VM_RESET] = "shutdown", [VM_PANICKED] = "guest-panicked",
-    [VM_FAILED] = "internal-error",
+    [VM_SHUTDOWN] = "shutdown", [VM_PANICKED] = "guest-panicked", [VM_FAILED] = "internal-error",
   };
   enum vm_end end = vm_ended (context->machine->vm);
+  gboolean ends = end != VM_RUNS && end != VM_RESET;
   gboolean paused = vm_is_paused (context->machine->vm);
   JsonObject *object = json_object_new ();
 
-  json_object_set_string_member (object, "status", end != VM_RUNS ? ended[end]
-                                                   : paused       ? "paused"
-                                                                  : "running");
-  json_object_set_boolean_member (object, "running", end == VM_RUNS && !paused);
+  json_object_set_string_member (object, "status", ends     ? ended[end]
+                                                   : paused ? "paused"
+                                                            : "running");
+  json_object_set_boolean_member (object, "running", !ends && !paused);
   json_object_set_boolean_member (object, "singlestep", FALSE);
   return qmp_take_object (object);
 }
@@ -116,7 +116,9 @@ run_nmi (QmpContext *context, JsonObject *arguments, GError **error)
 static JsonNode *
 run_reset (QmpContext *context, JsonObject *arguments, GError **error)
 {
-  vm_finish (context->machine->vm, VM_RESET);
+  atomic_store (&context->machine->host_resets, true);
+  if (!vm_finish (context->machine->vm, VM_RESET))
+    atomic_store (&context->machine->host_resets, false);
   return qmp_nothing ();
 }
 
@@ -219,6 +221,37 @@ run_qom_set (QmpContext *context, JsonObject *arguments, GError **error)
   return qmp_nothing ();
 }
 
+static JsonNode *
+run_query_generation (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  char text[GENERATION_TEXT];
+  JsonObject *object;
+
+  if (!generation_get (&context->machine->generation, text))
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "VM Generation ID device not found");
+      return NULL;
+    }
+  object = json_object_new ();
+  json_object_set_string_member (object, "guid", text);
+  return qmp_take_object (object);
+}
+
+/* An extension: QEMU changes it only from one process to the next. */
+static JsonNode *
+run_set_generation (QmpContext *context, JsonObject *arguments, GError **error)
+{
+  struct machine *machine = context->machine;
+  const char *guid = qmp_argument (arguments, "guid", error);
+  int ret = guid ? generation_change (&machine->generation, machine->vm, &machine->power, guid) : 0;
+
+  if (ret < 0)
+    g_set_error_literal (error, G_IO_ERROR, g_io_error_from_errno (-ret),
+                         ret == -ENODEV ? "VM Generation ID device not found"
+                                        : "Parameter 'guid' expects a GUID or 'auto'");
+  return guid && ret == 0 ? qmp_nothing () : NULL;
+}
+
 static JsonNode *run_commands (QmpContext *context, JsonObject *arguments, GError **error);
 
 static const QmpCommand commands[] = {
@@ -239,6 +272,8 @@ static const QmpCommand commands[] = {
   { "qom-list", run_qom_list },
   { "qom-get", run_qom_get },
   { "qom-set", run_qom_set },
+  { "query-vm-generation-id", run_query_generation },
+  { "x-set-vm-generation-id", run_set_generation },
   { "balloon", qmp_balloon },
   { "query-balloon", qmp_query_balloon },
   { "set_link", qmp_set_link },

@@ -59,18 +59,49 @@ describe_virtio (struct aml *aml, unsigned slot)
   aml_end (aml);
 }
 
-/* The button, and the Generic Event Device (5.6.9) whose interrupt means: look
- * into the events port. Bit 0 there is the button. */
+/* Microsoft's "Virtual Machine Generation ID": the compatible name, and where the GUID is. */
 static void
-describe_power_button (struct aml *aml)
+describe_generation (struct aml *aml)
+{
+  aml_device (aml, "VGEN");
+  aml_name (aml, "_HID");
+  aml_string (aml, "PVTVGEN0");
+  aml_name (aml, "_CID");
+  aml_string (aml, "VM_Gen_Counter");
+  aml_name (aml, "_DDN");
+  aml_string (aml, "VM_Gen_Counter");
+  aml_name (aml, "ADDR");
+  aml_package (aml, 2);
+  aml_integer (aml, MAP_GENERATION);
+  aml_integer (aml, 0);
+  aml_end (aml);
+  aml_end (aml);
+}
+
+/* If (And (Local0, @bit)) { Notify (@name, 0x80) } */
+static void
+notify_if (struct aml *aml, uint8_t bit, const char *name)
+{
+  const uint8_t and_local0[] = { 0x7b, 0x60, 0x0a, bit, 0x00 };
+  const uint8_t notify[] = { 0x86, (uint8_t) name[0], (uint8_t) name[1], (uint8_t) name[2],
+                             (uint8_t) name[3], 0x0a, 0x80 };
+
+  aml_if (aml);
+  aml_bytes (aml, and_local0, sizeof and_local0);
+  aml_bytes (aml, notify, sizeof notify);
+  aml_end (aml);
+}
+
+/* The button, and the Generic Event Device (5.6.9) whose interrupt means: look
+ * into the events port. */
+static void
+describe_events (struct aml *aml, const struct acpi_board *board)
 {
   static const uint8_t region[] = { 0x5b, 0x80, 'E', 'V', 'T', 'R', 0x01,
                                     0x0b, PORT_EVENTS & 0xff, PORT_EVENTS >> 8, 0x01 };
   static const uint8_t field[] = { 0x5b, 0x81, 0x0b, 'E', 'V', 'T', 'R', 0x01,
                                    'E', 'V', 'T', 'S', 0x08 };
   static const uint8_t store_local0[] = { 0x70, 'E', 'V', 'T', 'S', 0x60 };
-  static const uint8_t and_local0_1[] = { 0x7b, 0x60, 0x01, 0x00 };
-  static const uint8_t notify[] = { 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80 };
   uint8_t crs[16];
   size_t len = aml_res_interrupt (crs, GSI_EVENTS);
 
@@ -90,10 +121,9 @@ describe_power_button (struct aml *aml)
   aml_bytes (aml, field, sizeof field);
   aml_method (aml, "_EVT", 1);
   aml_bytes (aml, store_local0, sizeof store_local0);
-  aml_if (aml);
-  aml_bytes (aml, and_local0_1, sizeof and_local0_1);
-  aml_bytes (aml, notify, sizeof notify);
-  aml_end (aml);
+  notify_if (aml, EVENT_BUTTON, "PWRB");
+  if (board->generation)
+    notify_if (aml, EVENT_GENERATION, "VGEN");
   aml_end (aml);
   aml_end (aml);
 }
@@ -145,7 +175,9 @@ acpi_describe_devices (struct aml *aml, const struct acpi_board *board)
 {
   aml_scope (aml, "_SB_");
   describe_serial (aml);
-  describe_power_button (aml);
+  if (board->generation)
+    describe_generation (aml);
+  describe_events (aml, board);
   describe_pvpanic (aml);
   describe_ecam (aml);
   describe_pci (aml, board);

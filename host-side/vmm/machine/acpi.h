@@ -9,6 +9,7 @@ struct acpi_board
 {
   unsigned n_mmio;   /* virtio-mmio slots in use */
   uint64_t pci_high; /* the window of PCI above 4 GiB; 0 for none */
+  bool generation;   /* there is a GUID at MAP_GENERATION */
 };
 
 /* Writes the tables. The RSDP's address goes to @rsdp. -ENOSPC when they do not fit. */

@@ -12,7 +12,9 @@
 #define MAP_CMDLINE_MAX 0x10000u
 #define MAP_LOW_END 0x9fc00u
 #define MAP_ACPI 0xe0000u /* RSDP first */
-#define MAP_ACPI_END 0x100000u
+#define MAP_ACPI_END 0xff000u
+#define MAP_GENERATION 0xff000u /* a GUID, for vmgenid; reserved memory as the tables' */
+#define MAP_RESET_VECTOR 0xffff0u /* F000:FFF0: who jumps there wants a reset */
 #define MAP_HIGH 0x100000u
 #define MAP_KERNEL 0x1000000u
 
@@ -39,6 +41,8 @@
 #define PORT_SLEEP 0x600u  /* ACPI sleep control; a read: sleep status */
 #define PORT_RESET 0x601u
 #define PORT_EVENTS 0x602u /* ours, for the DSDT: what happened; a read clears it */
+#define EVENT_BUTTON 1u
+#define EVENT_GENERATION 2u /* the GUID is another */
 
 #define PORT_PCI_ADDRESS 0xcf8u
 #define PORT_PCI_DATA 0xcfcu

@@ -73,7 +73,7 @@ loader_linux (struct vm *vm, const struct loader_file *file, const struct loader
       return -ENOMEM;
     }
   memcpy (vm->ram + MAP_KERNEL, file->data + setup_size, kernel_size);
-  ret = loader_initrd (vm, plan->initrd, MAP_KERNEL + (uint64_t) params->hdr.init_size,
+  ret = loader_initrd (vm, plan, MAP_KERNEL + (uint64_t) params->hdr.init_size,
                        params->hdr.initrd_addr_max, &initrd, &initrd_size);
   if (ret < 0)
     return ret;

@@ -120,7 +120,7 @@ loader_pvh (struct vm *vm, const struct loader_file *file, const struct loader_p
   int ret = load_elf (vm, file, &entry, &end);
 
   if (ret == 0)
-    ret = loader_initrd (vm, plan->initrd, end, UINT32_MAX, &initrd, &initrd_size);
+    ret = loader_initrd (vm, plan, end, UINT32_MAX, &initrd, &initrd_size);
   if (ret < 0)
     return ret;
   memset (info, 0, sizeof *info);

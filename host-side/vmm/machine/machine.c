@@ -123,6 +123,8 @@ machine_new (struct machine **result, uint64_t ram_size, unsigned n_vcpus,
   int ret = machine ? vm_new (&machine->vm, ram_size, n_vcpus) : -ENOMEM;
   unsigned plugged = 0;
 
+  if (machine)
+    pthread_mutex_init (&machine->generation.lock, NULL);
   if (ret == 0)
     ret = make_board (machine, serial_fd);
   while (ret >= 0 && plugged < n_slots)
@@ -154,18 +156,59 @@ machine_share_page (struct machine *machine, const char *path)
 }
 
 int
+machine_add_pvpanic (struct machine *machine)
+{
+  int ret = pvpanic_pci_init (&machine->pvpanic, &machine->pci_host, &machine->power);
+
+  return ret < 0 ? ret : 0;
+}
+
+static int
+load (struct machine *machine)
+{
+  const struct acpi_board board = { machine->n_mmio, machine->pci_high, machine->generation.present };
+  int ret = acpi_write (machine->vm, &board, &machine->plan->rsdp);
+
+  generation_place (&machine->generation, machine->vm);
+  return ret < 0 ? ret : loader_load (machine->vm, machine->plan);
+}
+
+int
 machine_boot (struct machine *machine, struct loader_plan *plan)
 {
-  const struct acpi_board board = { machine->n_mmio, machine->pci_high };
-  int ret = acpi_write (machine->vm, &board, &plan->rsdp);
+  int ret = loader_open (plan);
 
+  machine->plan = plan;
   if (ret == 0)
-    ret = loader_load (machine->vm, plan);
+    ret = load (machine);
   if (ret < 0)
     return ret;
   vm_pause (machine->vm);
   ret = vm_start (machine->vm);
   vm_pause (machine->vm); /* until all of them wait */
+  return ret;
+}
+
+/* Devices come to rest before the memory goes that they work on. */
+int
+machine_reset (struct machine *machine)
+{
+  int ret;
+
+  if (!vm_wait_reset (machine->vm))
+    return 0;
+  for (unsigned i = 0; i < machine->n_mmio; i++)
+    virtio_mmio_reset (machine->mmio[i]);
+  pci_host_reset (&machine->pci_host);
+  uart_reset (&machine->uart);
+  power_reset (&machine->power);
+  ret = vm_reset (machine->vm);
+  if (ret == 0)
+    ret = load (machine);
+  if (ret == 0)
+    vm_go_on (machine->vm);
+  else
+    vmm_log ("the machine cannot be reset: %s", strerror (-ret));
   return ret;
 }
 
@@ -209,6 +252,7 @@ machine_free (struct machine *machine)
   if (machine->power.irq_fd > 0)
     close (machine->power.irq_fd);
   pci_host_finish (&machine->pci_host);
+  pthread_mutex_destroy (&machine->generation.lock);
   vm_free (machine->vm);
   shared_page_finish (&machine->page);
   free (machine);

@@ -4,9 +4,11 @@
 
 #include "host-side/vmm/virtio/mmio.h"
 #include "host-side/vmm/virtio/pci.h"
+#include "generation.h"
 #include "loader.h"
 #include "pci-host.h"
 #include "power.h"
+#include "pvpanic-pci.h"
 #include "shared-page.h"
 #include "uart.h"
 
@@ -32,9 +34,13 @@ struct machine
   struct vm *vm;
   struct uart uart;
   struct power power;
+  struct generation generation;
+  struct pvpanic_pci pvpanic; /* when there is one */
   struct pci_host pci_host;
   uint64_t pci_high; /* the window above 4 GiB */
   struct virtio_pci_platform platform;
+  struct loader_plan *plan; /* from machine_boot() on */
+  _Atomic bool host_resets; /* the reset that is due was somebody's wish */
   struct copier *copier; /* of the control socket; NULL without one */
   struct shared_page page; /* without data when there is none */
   unsigned n_devices, n_mmio, n_pci;
@@ -49,8 +55,14 @@ int machine_new (struct machine **machine, uint64_t ram_size, unsigned n_vcpus,
                  const struct machine_slot *slots, unsigned n_slots, int serial_fd);
 /* Lets the guest share @path with whoever reads it, before it boots. */
 int machine_share_page (struct machine *machine, const char *path);
-/* Tables and kernel into memory; the processors' threads wait for machine_go(). */
+/* Before machine_boot(): pvpanic as a PCI function, too. -ENOSPC without a free slot. */
+int machine_add_pvpanic (struct machine *machine);
+/* Tables and kernel into memory; the processors' threads wait for machine_go(). @plan
+ * stays the caller's, with its files open until loader_close(). */
 int machine_boot (struct machine *machine, struct loader_plan *plan);
+/* After VM_RESET: all of it as after machine_boot(), and on it goes unless it is paused.
+ * What the host has opened and set stays. 0 also when the machine has ended meanwhile. */
+int machine_reset (struct machine *machine);
 /* Off it goes; @paused: when it is resumed. */
 void machine_go (struct machine *machine, bool paused);
 /* Ends processors and devices; what they call is not called any more. */

@@ -100,6 +100,20 @@ pci_function_place (struct pci_function *function, unsigned bar, uint64_t addres
 }
 
 void
+pci_function_keep (struct pci_function *function)
+{
+  memcpy (function->initial, function->config, sizeof function->initial);
+}
+
+void
+pci_function_reset (struct pci_function *function)
+{
+  memcpy (function->config, function->initial, sizeof function->config);
+  if (function->ops->reset)
+    function->ops->reset (function);
+}
+
+void
 pci_function_access (struct pci_function *function, unsigned offset, void *bytes, unsigned len,
                      bool write)
 {

@@ -24,6 +24,8 @@ struct pci_function_ops
   void (*wrote_config) (struct pci_function *function, unsigned offset, unsigned len);
   /* A BAR answers at another address: bars[].at. */
   void (*moved) (struct pci_function *function, unsigned bar);
+  /* The machine resets; the configuration is back already. */
+  void (*reset) (struct pci_function *function);
 };
 
 struct pci_bar
@@ -45,6 +47,7 @@ struct pci_function
   const struct pci_function_ops *ops;
   uint8_t config[PCI_CONFIG_BYTES];
   uint8_t writable[PCI_CONFIG_BYTES]; /* the bits that are the guest's */
+  uint8_t initial[PCI_CONFIG_BYTES];
   struct pci_bar bars[PCI_BARS];
   unsigned last_capability, end;
 };
@@ -61,6 +64,10 @@ unsigned pci_function_add_capability (struct pci_function *function, const void 
 uint64_t pci_function_bar_address (const struct pci_function *function, unsigned bar);
 /* As firmware does it. */
 void pci_function_place (struct pci_function *function, unsigned bar, uint64_t address);
+
+/* The configuration is complete: a reset brings it back. */
+void pci_function_keep (struct pci_function *function);
+void pci_function_reset (struct pci_function *function);
 
 /* An access of 1, 2 or 4 bytes at a multiple of its length below PCI_CONFIG_SPACE. */
 void pci_function_access (struct pci_function *function, unsigned offset, void *bytes, unsigned len,

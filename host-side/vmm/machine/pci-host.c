@@ -155,6 +155,7 @@ pci_host_init (struct pci_host *host, struct bus *ports, struct bus *mmio,
   memset (host, 0, sizeof *host);
   pthread_mutex_init (&host->lock, NULL);
   pci_function_init (&host->bridge, &none, &identity);
+  pci_function_keep (&host->bridge);
   host->functions[0] = &host->bridge;
   for (unsigned i = 0; i < 2 && ret == 0; i++)
     {
@@ -198,6 +199,21 @@ pci_host_add (struct pci_host *host, struct pci_function *function)
       pci_function_place (function, bar, at);
       host->next = at + size;
     }
+  pci_function_keep (function);
   host->functions[slot] = function;
   return (int) slot;
+}
+
+void
+pci_host_reset (struct pci_host *host)
+{
+  pthread_mutex_lock (&host->lock);
+  host->address = 0;
+  for (unsigned slot = 0; slot < PCI_SLOTS; slot++)
+    if (host->functions[slot])
+      {
+        pci_function_reset (host->functions[slot]);
+        find_bars (host, host->functions[slot]);
+      }
+  pthread_mutex_unlock (&host->lock);
 }

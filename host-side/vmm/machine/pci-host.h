@@ -35,3 +35,5 @@ void pci_host_finish (struct pci_host *host);
 /* Plugs a function into the next slot, before the first access; its BARs get
  * addresses below 4 GiB. The slot, or -ENOSPC. */
 int pci_host_add (struct pci_host *host, struct pci_function *function);
+/* Every function as it was when it was plugged in. */
+void pci_host_reset (struct pci_host *host);

@@ -9,7 +9,6 @@
 #define SLEEP_S5 (5u << 2 | 1u << 5)
 #define RESET_VALUE 1u
 #define I8042_RESET 0xfeu
-#define EVENT_BUTTON 1u
 
 /* QEMU's docs/specs/pvpanic.rst: bit 0 panicked. Bit 1, a crash kernel takes over,
  * is not offered: then the guest goes on anyway. */
@@ -55,10 +54,9 @@ access_i8042 (void *device, uint64_t offset, void *bytes, unsigned len, bool wri
     vm_finish (power->vm, VM_RESET);
 }
 
-static void
-access_pvpanic (void *device, uint64_t offset, void *bytes, unsigned len, bool write)
+void
+power_access_pvpanic (struct power *power, void *bytes, bool write)
 {
-  struct power *power = device;
   uint8_t *byte = bytes;
 
   if (!write)
@@ -69,6 +67,12 @@ access_pvpanic (void *device, uint64_t offset, void *bytes, unsigned len, bool w
         power->panicked (power->data);
       vm_finish (power->vm, VM_PANICKED);
     }
+}
+
+static void
+access_pvpanic (void *device, uint64_t offset, void *bytes, unsigned len, bool write)
+{
+  power_access_pvpanic (device, bytes, write);
 }
 
 int
@@ -92,8 +96,26 @@ power_init (struct power *power, struct vm *vm)
 }
 
 void
+power_reset (struct power *power)
+{
+  atomic_store (&power->events, 0);
+}
+
+static void
+happens (struct power *power, uint8_t event)
+{
+  atomic_fetch_or (&power->events, event);
+  eventfd_write (power->irq_fd, 1);
+}
+
+void
 power_button (struct power *power)
 {
-  atomic_fetch_or (&power->events, EVENT_BUTTON);
-  eventfd_write (power->irq_fd, 1);
+  happens (power, EVENT_BUTTON);
+}
+
+void
+power_new_generation (struct power *power)
+{
+  happens (power, EVENT_GENERATION);
 }

@@ -8,7 +8,7 @@ struct power
 {
   struct vm *vm;
   int irq_fd;             /* of the events port */
-  _Atomic uint8_t events; /* bit 0: the power button */
+  _Atomic uint8_t events; /* EVENT_BUTTON and others, of layout.h */
   /* The guest reports a panic; may be NULL. From a vCPU's thread. */
   void (*panicked) (void *data);
   void *data;
@@ -16,5 +16,11 @@ struct power
 
 /* Puts sleep, reset, events, i8042 and pvpanic on the machine's ports. */
 int power_init (struct power *power, struct vm *vm);
+/* As after power-on. */
+void power_reset (struct power *power);
 /* Somebody pressed the button. */
 void power_button (struct power *power);
+/* The GUID at MAP_GENERATION is another. */
+void power_new_generation (struct power *power);
+/* An access to pvpanic's byte, wherever it is. */
+void power_access_pvpanic (struct power *power, void *bytes, bool write);

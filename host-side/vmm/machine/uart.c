@@ -180,6 +180,17 @@ uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd)
   return bus_add (&vm->ports, PORT_SERIAL, 8, access_registers, uart);
 }
 
+void
+uart_reset (struct uart *uart)
+{
+  pthread_mutex_lock (&uart->lock);
+  uart->ier = uart->lcr = uart->mcr = uart->scr = uart->fcr = 0;
+  uart->divisor[0] = uart->divisor[1] = 0;
+  uart->n = uart->head = 0;
+  uart->thre_pending = true;
+  pthread_mutex_unlock (&uart->lock);
+}
+
 unsigned
 uart_feed (struct uart *uart, const uint8_t *data, unsigned len)
 {

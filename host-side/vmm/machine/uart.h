@@ -22,5 +22,7 @@ struct uart
 
 /* Puts it on the machine's ports. Both descriptors stay the caller's. */
 int uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd);
+/* As after power-on. */
+void uart_reset (struct uart *uart);
 /* Bytes for the guest; how many there was room for. */
 unsigned uart_feed (struct uart *uart, const uint8_t *data, unsigned len);

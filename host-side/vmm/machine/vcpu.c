@@ -55,7 +55,22 @@ vcpu_kick (struct vcpu *vcpu)
   pthread_kill (vcpu->thread, SIGUSR1);
 }
 
-/* Waits while the machine is paused; false when it has ended. */
+static void handle_exit (struct vcpu *vcpu);
+
+/* KVM ends an instruction that came here only in the next KVM_RUN: whoever looks at a
+ * stopped processor, or puts it elsewhere, finds it between two. */
+static void
+settle (struct vcpu *vcpu)
+{
+  struct kvm_run *run = vcpu->run;
+
+  run->immediate_exit = 1;
+  while (ioctl (vcpu->fd, KVM_RUN, 0) == 0
+         && (run->exit_reason == KVM_EXIT_IO || run->exit_reason == KVM_EXIT_MMIO))
+    handle_exit (vcpu);
+}
+
+/* Waits while the machine is paused or resets; false when it has ended. */
 static bool
 may_run (struct vcpu *vcpu)
 {
@@ -66,10 +81,11 @@ may_run (struct vcpu *vcpu)
   atomic_signal_fence (memory_order_seq_cst);
   if (!atomic_load (&vm->stop_requested))
     return true;
+  settle (vcpu);
   pthread_mutex_lock (&vm->lock);
   vm->n_paused++;
   pthread_cond_broadcast (&vm->changed);
-  while (vm->paused && vm->end == VM_RUNS)
+  while (vm->end == VM_RESET || (vm->paused && vm->end == VM_RUNS))
     pthread_cond_wait (&vm->changed, &vm->lock);
   vm->n_paused--;
   runs = vm->end == VM_RUNS;

@@ -107,6 +107,8 @@ vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
   vm->run_size = (size_t) ret;
   for (unsigned i = 0; i < n_vcpus && ret >= 0; i++)
     ret = vcpu_new (vm, i);
+  if (ret >= 0)
+    ret = vm_state_save (vm);
   if (ret < 0)
     {
       vmm_log ("the machine cannot be made: %s", strerror (-ret));
@@ -138,6 +140,7 @@ vm_free (struct vm *vm)
     return;
   vm_finish (vm, VM_SHUTDOWN);
   vm_join (vm);
+  vm_state_free (vm);
   for (unsigned i = 0; i < vm->n_vcpus; i++)
     {
       munmap (vm->vcpus[i].run, vm->run_size);
@@ -231,16 +234,61 @@ vm_is_paused (struct vm *vm)
   return paused;
 }
 
-void
+bool
 vm_finish (struct vm *vm, enum vm_end why)
 {
+  bool first;
+
   pthread_mutex_lock (&vm->lock);
-  if (vm->end == VM_RUNS)
+  first = vm->end == VM_RUNS || (vm->end == VM_RESET && why != VM_RESET);
+  if (first)
     {
       vm->end = why;
       kick_all (vm);
       pthread_cond_broadcast (&vm->changed);
       eventfd_write (vm->end_fd, 1);
+    }
+  pthread_mutex_unlock (&vm->lock);
+  return first;
+}
+
+bool
+vm_wait_reset (struct vm *vm)
+{
+  unsigned started = 0;
+  bool resets;
+
+  pthread_mutex_lock (&vm->lock);
+  for (unsigned i = 0; i < vm->n_vcpus; i++)
+    started += vm->vcpus[i].started;
+  while (vm->n_paused < started && vm->end == VM_RESET)
+    pthread_cond_wait (&vm->changed, &vm->lock);
+  resets = vm->end == VM_RESET;
+  pthread_mutex_unlock (&vm->lock);
+  return resets;
+}
+
+/* A hole in all of the memfd: what is read there is zero. */
+int
+vm_reset (struct vm *vm)
+{
+  if (madvise (vm->ram, vm->ram_size, MADV_REMOVE) < 0)
+    return -errno;
+  return vm_state_restore (vm);
+}
+
+void
+vm_go_on (struct vm *vm)
+{
+  eventfd_t count;
+
+  pthread_mutex_lock (&vm->lock);
+  if (vm->end == VM_RESET)
+    {
+      vm->end = VM_RUNS;
+      eventfd_read (vm->end_fd, &count);
+      atomic_store (&vm->stop_requested, vm->paused);
+      pthread_cond_broadcast (&vm->changed);
     }
   pthread_mutex_unlock (&vm->lock);
 }

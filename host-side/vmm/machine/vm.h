@@ -12,7 +12,9 @@
 
 struct kvm_irq_routing;
 struct kvm_run;
+struct vcpu_state;
 struct vm;
+struct vm_state;
 
 struct vcpu
 {
@@ -26,6 +28,7 @@ struct vcpu
   uint64_t exits;   /* to us */
   int stats_fd;     /* KVM's counters, or -1 */
   int64_t stats_at; /* of its exits */
+  struct vcpu_state *initial;
 };
 
 /* Why a machine ended. */
@@ -33,7 +36,7 @@ enum vm_end
 {
   VM_RUNS,
   VM_SHUTDOWN, /* the guest powered off, or somebody asked for it */
-  VM_RESET,
+  VM_RESET, /* not yet the end: vm_go_on() */
   VM_PANICKED, /* the guest said so (pvpanic) and wanted no more */
   VM_FAILED,   /* KVM cannot go on */
 };
@@ -61,6 +64,7 @@ struct vm
   _Atomic bool stop_requested; /* pause or end: look under the lock */
   enum vm_end end;             /* under the lock */
   int end_fd;                  /* an eventfd: it ended */
+  struct vm_state *initial;
 };
 
 /* Makes a machine with @ram_size bytes of memory and @n_vcpus processors, which
@@ -77,9 +81,18 @@ void vm_resume (struct vm *vm);
 bool vm_is_paused (struct vm *vm);
 /* A non-maskable interrupt for all processors. Any thread. */
 void vm_nmi (struct vm *vm);
-/* From any thread, the first reason counts: processors stop and end_fd is readable. */
-void vm_finish (struct vm *vm, enum vm_end why);
+/* From any thread, the first reason counts, but any other one before a reset: processors
+ * stop and end_fd is readable. After VM_RESET their threads wait, else they end. Whether
+ * @why is the reason. */
+bool vm_finish (struct vm *vm, enum vm_end why);
 enum vm_end vm_ended (struct vm *vm);
+/* After VM_RESET: returns when all processors wait; false when the machine has ended. */
+bool vm_wait_reset (struct vm *vm);
+/* Empties the memory, and puts processors and interrupt controllers into the state they
+ * had in the beginning; after vm_wait_reset(). */
+int vm_reset (struct vm *vm);
+/* From a reset on as if the machine had begun then; nothing when it has ended meanwhile. */
+void vm_go_on (struct vm *vm);
 /* Waits for the processors' threads of a machine that has ended. */
 void vm_join (struct vm *vm);
 
@@ -115,5 +128,9 @@ void *vcpu_thread (void *vcpu);
 void vcpu_kick (struct vcpu *vcpu);
 /* Whose thread this is; NULL when it is no processor's. */
 struct vcpu *vcpu_current (void);
+/* In vcpu-state.c: the machine as it was in the beginning. */
+int vm_state_save (struct vm *vm);
+int vm_state_restore (struct vm *vm);
+void vm_state_free (struct vm *vm);
 /* In cpuid.c: what the guest may know of its processor. */
 int vcpu_set_cpuid (struct vcpu *vcpu);

@@ -114,8 +114,8 @@ own_machine (struct run *run, GPtrArray *argv)
   g_autofree char *words = guest_words (run);
   g_autofree char *slots = run->corner->mmio ? own_slots () : g_strdup ("");
 
-  add (argv, run->setup->vmm, "run", "--kernel", run->setup->testguest, "--memory", "64",
-       "--transport", run->corner->mmio ? "mmio" : "pci", "--rng", NULL);
+  add (argv, run->setup->vmm, "run", "--no-reboot", "--kernel", run->setup->testguest, "--memory",
+       "64", "--transport", run->corner->mmio ? "mmio" : "pci", "--rng", NULL);
   add_take (argv, "--disk", g_strdup_printf ("file=%s,serial=verify", run->disk));
   for (unsigned i = 0; i < 2 && run->all; i++)
     add_take (argv, "--net", g_strdup_printf ("local=%s,peer=%s", run->wire[i], run->wire[1 - i]));

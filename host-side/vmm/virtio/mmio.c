@@ -207,6 +207,15 @@ virtio_mmio_init (struct virtio_mmio *mmio, struct vm *vm, struct vdev *dev, uns
 }
 
 void
+virtio_mmio_reset (struct virtio_mmio *mmio)
+{
+  pthread_mutex_lock (&mmio->lock);
+  registers_reset (&mmio->regs);
+  atomic_store (&mmio->interrupts, 0);
+  pthread_mutex_unlock (&mmio->lock);
+}
+
+void
 virtio_mmio_finish (struct virtio_mmio *mmio)
 {
   vdev_reset (mmio->regs.dev);

@@ -17,5 +17,7 @@ struct virtio_mmio
 
 /* Puts a device into a slot; it stays the caller's. */
 int virtio_mmio_init (struct virtio_mmio *mmio, struct vm *vm, struct vdev *dev, unsigned slot);
+/* As after power-on. */
+void virtio_mmio_reset (struct virtio_mmio *mmio);
 /* The device is at rest; memory may go. */
 void virtio_mmio_finish (struct virtio_mmio *mmio);

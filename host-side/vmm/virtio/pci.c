@@ -199,7 +199,20 @@ moved (struct pci_function *function, unsigned bar)
   pci->doorbells_at = to;
 }
 
-static const struct pci_function_ops function_ops = { access_bar, reads_config, wrote_config, moved };
+static void
+reset (struct pci_function *function)
+{
+  struct virtio_pci *pci = pci_of (function);
+
+  pthread_mutex_lock (&pci->lock);
+  registers_reset (&pci->regs);
+  msix_reset (&pci->msix);
+  virtio_pci_forget (pci);
+  pthread_mutex_unlock (&pci->lock);
+}
+
+static const struct pci_function_ops function_ops
+  = { access_bar, reads_config, wrote_config, moved, reset };
 
 /* ---- interrupt messages ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* unixcat SOCKET SECONDS: standard input to a unix socket, and what comes back
- * within that time to standard output. For guests that have no such tool. */
+/* unixcat SOCKET SECONDS [TEXT]: standard input to a unix socket, and what comes back
+ * within that time, or until it contains TEXT, to standard output. For guests that have
+ * no such tool. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Whether @text has come by now; what may be a beginning of it is kept. */
+static int
+seen (const char *text, const char *bytes, size_t n)
+{
+  static size_t matched;
+
+  for (size_t i = 0; text && i < n && text[matched]; i++)
+    matched = bytes[i] == text[matched] ? matched + 1 : bytes[i] == text[0];
+  return text && text[matched] == 0;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -18,6 +30,8 @@ main (int argc, char **argv)
   struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = 0, .events = POLLIN } };
   time_t end = time (NULL) + (argc > 2 ? atoi (argv[2]) : 5);
   char bytes[4096];
+
+  const char *text = argc > 3 ? argv[3] : NULL;
 
   if (argc < 2 || fd < 0)
     return 2;
@@ -34,6 +48,8 @@ main (int argc, char **argv)
 
         if (n > 0 && write (i == 0 ? 1 : fd, bytes, (size_t) n) != n)
           return 1;
+        if (n > 0 && i == 0 && seen (text, bytes, (size_t) n))
+          return 0;
         if (fds[i].revents && n <= 0 && i == 0)
           return 0;
         if (fds[i].revents && n <= 0)
