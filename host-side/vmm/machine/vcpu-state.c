@@ -21,7 +21,7 @@ struct vcpu_state
   struct kvm_sregs sregs;
   struct kvm_regs regs;
   struct kvm_xcrs xcrs;
-  struct kvm_xsave xsave;
+  uint32_t xsave[1024]; /* struct kvm_xsave, which ends with nothing */
   struct kvm_debugregs debugregs;
   struct kvm_lapic_state lapic;
   struct kvm_vcpu_events events;
