@@ -195,7 +195,7 @@ VECTORS = r"^ *\d+:((?: +\d+)+) +PCI-MSI\S* +\S+ +(virtio\d+-\S+)"
 
 
 def pci_of_linux(vm):
-    """Four functions of our vendor, a vector each for every queue and the configuration."""
+    """Five functions of our vendor, a vector each for every queue and the configuration."""
     text = inside(vm, "cat /proc/interrupts")
     vectors = [(re.sub(r"^virtio\d+-", "", name), sum(map(int, counts.split())))
                for counts, name in re.findall(VECTORS, text, re.M)]
