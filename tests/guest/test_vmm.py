@@ -491,7 +491,8 @@ def second_life(vm):
     ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; reboot -f"])
     wait_in(vm, "no event", lambda: "guest-reset" in vm.sh("cat /run/inner.events"))
     wait_in(vm, "it does not come again",
-            lambda: "up" in vm.sh("pvtools ping -t 2 unix:/run/inner.sock > /dev/null 2>&1 && echo up || true"))
+            lambda: "up" in vm.sh("pvtools ping -t 60 unix:/run/inner.sock > /dev/null 2>&1 && echo up || true"),
+            300)
     check(inside(vm, BOOT) != first, "it is the same life")
     equal(vm.sh("pidof pvtools-vmm"), process, "the VMM's processes")
     note(f"resident after the reboot: {resident(vm)} MiB")

@@ -179,7 +179,7 @@ def sockets(bus, variants, rings):
         knocks = threading.Thread(target=knock, args=(path, data, answers, over), daemon=True)
         knocks.start()
         done = subprocess.run(
-            [vhostuser.find_vmm(), "run", "--kernel", GUEST, "--memory", "64", "--transport", bus,
+            [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", "--transport", bus,
              "--vsock", f"cid=33,socket={path}", f"--audit={name}/audit",
              "--append", f"variants={variants:#x} vsock-echo={HEARD} vsock-listen={TALKS} {SLOTS}"],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False)
