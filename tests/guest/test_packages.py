@@ -5,13 +5,18 @@
 One guest, one story: the tests build on each other and run in their order.
 """
 
+import hashlib
+import os
 import pathlib
+import re
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
+import cli
 import debs
 import tap
 from stock import Guest, sh, start
@@ -66,12 +71,29 @@ def test_the_guest_begins_with_qemu_ga():
     equal(run("cat /run/hook-ran").split(), ["freeze", "thaw"], "its hooks")
 
 
-def test_installed_over_it():
-    guest.job("dpkg -i /debs/old/pvtools-agent_*.deb")
+def readmes_command():
+    """What the README says is to be typed in the guest, behind the building of the packages."""
+    section = (debs.TREE / "README.md").read_text().split("\n## Install\n")[1].split("```")[1]
+    found = re.findall(r"^packaging/build-deb packages && (apt install \S*pvtools-agent_\S*)", section, re.M)
+    equal(len(found), 1, "commands of the README's section on installing, for the guest")
+    return found[0]
+
+
+def test_installed_over_it_as_the_readme_says():
+    log = guest.job(f"ln -s /debs/old /root/packages; cd /root; yes | {readmes_command()}")
+    check(re.search(r"REMOV(ED|ING):[^:]*qemu-guest-agent", log), f"apt says what goes: {log}")
     check_ours(OLD)
     equal(run("dpkg-query -W -f '${db:Status-Status}' qemu-guest-agent").strip(), "config-files",
           "the other package")
     equal(run("systemctl is-active qemu-guest-agent || true").strip(), "inactive", "the other service")
+
+
+def check_settings():
+    """What was made for qemu-ga is in force: its configuration and its hook."""
+    check(is_blocked("guest-get-users"), "its configuration is in force")
+    run("rm -f /run/hook-ran")
+    freeze_and_thaw()
+    equal(run("cat /run/hook-ran").split(), ["freeze", "thaw"], "its hooks")
 
 
 def test_configuration_and_hooks_are_honoured():
@@ -93,6 +115,7 @@ def test_configuration_and_hooks_are_honoured():
 def test_reboot():
     guest.reboot()
     check_ours(OLD)
+    check_settings()
 
 
 def test_upgrade_during_an_exec():
@@ -113,11 +136,54 @@ def test_upgrade_during_an_exec():
 def test_downgrade():
     guest.job("dpkg -i /debs/old/pvtools-agent_*.deb")
     check_ours(OLD)
+    check_settings()
+
+
+def copy_to_the_guest(path):
+    return cli.run("cp", f"unix:{guest.vm().extended_socket}", "-q", path, ":/root/copied", timeout=300)
+
+
+def test_upgrade_during_a_transfer():
+    """A copy that the restart cuts off says so, leaves the file as it was; the next one is whole."""
+    with tempfile.TemporaryDirectory(prefix="pvt-copy-") as name:
+        paths = [pathlib.Path(name) / which for which in ("one", "two")]
+        for path in paths:
+            path.write_bytes(os.urandom(4 << 20) * 4)
+        sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+        done = copy_to_the_guest(paths[0])
+        equal(done.returncode, 0, done.stderr)
+        job, turn, current, cut = guest.start_job("dpkg -i /debs/new/pvtools-agent_*.deb; sleep 2"), 0, sums[0], []
+        # Copies one behind the other, until the new agent is there.
+        while not is_over(job):
+            turn = 1 - turn
+            done = copy_to_the_guest(paths[turn])
+            if done.returncode:
+                check(done.stderr.strip(), "it says why")
+                cut.append(done.stderr.strip())
+            got = copied_sum()
+            check(got in (current, sums[turn]), "the file is a whole one")
+            check(done.returncode or got == sums[turn], "what is said to be copied is")
+            current = got
+        guest.wait_job(job)
+        note(f"cut off: {cut}")
+        done = copy_to_the_guest(paths[1 - turn])
+        equal((done.returncode, copied_sum()), (0, sums[1 - turn]), done.stderr)
+    check_ours(debs.NEWER)
+    check_settings()
+
+
+def is_over(job):
+    return guest.patiently(f"cat /root/{job}.rc 2>/dev/null || true").strip() != ""
+
+
+def copied_sum():
+    return guest.patiently("sha256sum < /root/copied").split()[0]
 
 
 def test_upgrade_while_the_guest_is_frozen():
     """dpkg waits for the thaw like everybody who writes, then the new agent comes."""
     machine = guest.vm()
+    guest.job("dpkg -i /debs/old/pvtools-agent_*.deb")
     job = guest.start_job("sleep 3; dpkg -i /debs/new/pvtools-agent_*.deb")
     with machine.line(timeout=60) as line:
         frozen = line.ask("guest-fsfreeze-freeze")
@@ -129,6 +195,7 @@ def test_upgrade_while_the_guest_is_frozen():
     with machine.line() as line:
         equal(line.ask("guest-fsfreeze-status"), "thawed", "status")
     run("echo x > /root/after; sync /root/after")
+    check_settings()
 
 
 def freeze_status():
