@@ -211,6 +211,18 @@ pvt_handle_stat_partial (PvtCall *call G_GNUC_UNUSED, const PvtStatPartialArgs *
 }
 
 gboolean
+pvt_handle_sum_file (PvtCall *call, const PvtSumFileArgs *args, char **result, GError **error)
+{
+  char text[17];
+
+  if (!pvt_file_stream_sum (args->path, args->has_partial && args->partial, args->length,
+                            call->cancelled, text, error))
+    return FALSE;
+  *result = g_strdup (text);
+  return TRUE;
+}
+
+gboolean
 pvt_handle_list_directory (PvtCall *call G_GNUC_UNUSED, const PvtListDirectoryArgs *args,
                            GPtrArray **result, GError **error)
 {

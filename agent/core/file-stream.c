@@ -260,6 +260,30 @@ pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget 
 }
 
 gboolean
+pvt_file_stream_sum (const char *path, gboolean partial, guint64 length, const gint *cancelled,
+                     char text[17], GError **error)
+{
+  g_autofree char *name = partial ? partial_name (path) : g_strdup (path);
+  int fd = open (name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (partial ? O_NOFOLLOW : 0));
+  struct stat st;
+  PvtSum64 sum;
+  gboolean ok;
+
+  if (fd < 0)
+    return pvt_errno_fail (error, "open", name);
+  pvt_sum64_init (&sum);
+  ok = fstat (fd, &st) == 0 && S_ISREG (st.st_mode);
+  if (!ok)
+    errno = EINVAL;
+  ok = ok && pvt_sum64_add_file (&sum, fd, length, cancelled);
+  if (!ok)
+    pvt_errno_fail (error, "read", name);
+  close (fd);
+  pvt_sum64_text (&sum, text);
+  return ok;
+}
+
+gboolean
 pvt_file_stream_partial (const char *path, guint64 *bytes, GError **error)
 {
   g_autofree char *partial = partial_name (path);

@@ -27,5 +27,10 @@ gboolean pvt_file_stream_read (PvtStream *stream, const char *path, guint64 offs
 gboolean pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget *target,
                                 struct stat *before, GError **error);
 
+/* The sum of the first @length bytes of a file, or of what an earlier attempt at writing it
+ * has written; see protocol/codec/sum64.h. */
+gboolean pvt_file_stream_sum (const char *path, gboolean partial, guint64 length,
+                              const gint *cancelled, char text[17], GError **error);
+
 /* How much of it an earlier attempt has written. */
 gboolean pvt_file_stream_partial (const char *path, guint64 *bytes, GError **error);

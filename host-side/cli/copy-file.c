@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #define CALL_MS 40000
+
+/* For the guest to read all that an earlier attempt has moved. */
+#define SUM_MS 600000
 #define CHUNK (256 * 1024)
 
 /* Nothing moved for so long: the guest is not there any more. */
@@ -185,6 +188,27 @@ send_data (Transfer *transfer, const char *path, guint64 total, guint64 offset, 
   return TRUE;
 }
 
+/* An earlier attempt may have been at another file: only what both begin with alike
+ * stays. A guest that cannot tell has an agent from before that: all goes over again. */
+static gboolean
+begins_alike (PvtCopy *copy, int fd, const char *path, gboolean partial, guint64 length)
+{
+  PvtSumFileArgs args = { .path = (char *) path, .length = length, .has_partial = TRUE, .partial = partial };
+  g_autofree char *theirs = NULL;
+  char ours[17];
+  PvtSum64 sum;
+
+  if (length == 0)
+    return TRUE;
+  pvt_sum64_init (&sum);
+  if (!pvt_sum64_add_file (&sum, fd, length, NULL))
+    return FALSE;
+  pvt_sum64_text (&sum, ours);
+  return pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_SUM_FILE], &args, &theirs,
+                            SUM_MS, NULL, NULL, NULL, NULL)
+         && strcmp (ours, theirs) == 0;
+}
+
 static gboolean
 send_by_stream (PvtCopy *copy, int fd, const struct stat *st, const char *from, const char *to,
                 GError **error)
@@ -209,6 +233,8 @@ send_by_stream (PvtCopy *copy, int fd, const struct stat *st, const char *from, 
     ok = pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_STAT_PARTIAL], &partial,
                             &offset, CALL_MS, NULL, NULL, NULL, error);
   offset = MIN (offset, (guint64) st->st_size);
+  if (ok && !begins_alike (copy, fd, to, TRUE, offset))
+    offset = 0;
   args.has_offset = TRUE;
   args.offset = offset;
   ok = ok && (lseek (fd, (off_t) offset, SEEK_SET) >= 0 || pvt_copy_fail (error, "read", from))
@@ -279,7 +305,7 @@ pvt_copy_send_file (PvtCopy *copy, const char *from, const char *to, GError **er
 static int
 open_partial (int dir, const char *partial, gboolean resume, guint64 *offset, GError **error)
 {
-  int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | (resume ? 0 : O_TRUNC);
+  int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | (resume ? 0 : O_TRUNC);
   int fd = openat (dir, partial, flags, 0600);
   off_t at = fd >= 0 ? lseek (fd, 0, SEEK_END) : -1;
 
@@ -287,6 +313,14 @@ open_partial (int dir, const char *partial, gboolean resume, guint64 *offset, GE
     pvt_copy_fail (error, "write", partial);
   *offset = at > 0 ? (guint64) at : 0;
   return fd;
+}
+
+static gboolean
+begin_anew (int fd, const char *partial, guint64 *offset, GError **error)
+{
+  *offset = 0;
+  return (ftruncate (fd, 0) == 0 && lseek (fd, 0, SEEK_SET) == 0)
+         || pvt_copy_fail (error, "write", partial);
 }
 
 /* The owner is kept where we may; a set-user-id bit of a guest's file is not. */
@@ -315,6 +349,8 @@ fetch_by_stream (PvtCopy *copy, const char *from, int dir, const char *name, GEr
   pvt_sum64_init (&transfer.sum);
   transfer.fd = open_partial (dir, partial, copy->resume, &args.offset, error);
   ok = transfer.fd >= 0
+       && (begins_alike (copy, transfer.fd, from, FALSE, args.offset)
+           || begin_anew (transfer.fd, partial, &args.offset, error))
        && pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_READ_FILE], &args,
                              &file, CALL_MS, &ops, &transfer, &transfer.id, error);
   while (ok && !transfer.over)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sum64.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BLOCK 32
+#define CHUNK 65536
 
 /* Odd, with its bits spread: the golden ratio in 64 bits. */
 #define FACTOR G_GUINT64_CONSTANT (0x9e3779b97f4a7c15)
@@ -76,4 +79,29 @@ pvt_sum64_text (const PvtSum64 *sum, char text[17])
   for (guint i = 0; i < 4; i++)
     all = mix (all, end.lanes[i]);
   g_snprintf (text, 17, "%016" G_GINT64_MODIFIER "x", all ^ all >> 31);
+}
+
+gboolean
+pvt_sum64_add_file (PvtSum64 *sum, int fd, guint64 length, const gint *cancelled)
+{
+  g_autofree char *chunk = g_malloc (CHUNK);
+  guint64 done = 0;
+
+  while (done < length)
+    {
+      gssize n = pread (fd, chunk, (gsize) MIN (length - done, CHUNK), (off_t) done);
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n <= 0)
+        return n == 0;
+      pvt_sum64_add (sum, chunk, (gsize) n);
+      done += (guint64) n;
+      if (cancelled && g_atomic_int_get (cancelled))
+        {
+          errno = ECANCELED;
+          return FALSE;
+        }
+    }
+  return TRUE;
 }

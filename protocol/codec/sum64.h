@@ -19,5 +19,9 @@ typedef struct
 void pvt_sum64_init (PvtSum64 *sum);
 void pvt_sum64_add (PvtSum64 *sum, const void *data, gsize len);
 
+/* Adds the first @length bytes of a file, or as many as it has. FALSE with errno when
+ * it cannot be read; @cancelled may be NULL, and ends it with ECANCELED. */
+gboolean pvt_sum64_add_file (PvtSum64 *sum, int fd, guint64 length, const gint *cancelled);
+
 /* The sum so far as 16 hexadecimal digits and a NUL. */
 void pvt_sum64_text (const PvtSum64 *sum, char text[17]);

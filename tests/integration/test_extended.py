@@ -227,6 +227,14 @@ def test_cp_resumes():
             text = cli.expect(0, "cp", "--resume", "-o", "json", agent.address, *words)
             check(final.read_bytes() == data, final)
             equal(json.loads(text)["bytes"], len(data) - (7 << 20), "moved")
+        # What an earlier attempt at another file has left is not what this one begins with.
+        for words, partial, final in (
+                ([here / "source", f":{here}/sent"], here / ".sent.pvtools-part", here / "sent"),
+                ([f":{here}/source", here / "got"], here / ".got.pvtools-part", here / "got")):
+            partial.write_bytes(b"another" * (1 << 20))
+            text = cli.expect(0, "cp", "--resume", "-o", "json", agent.address, *words)
+            check(final.read_bytes() == data, f"{final} begins with another file")
+            equal(json.loads(text)["bytes"], len(data), "moved behind another file's begin")
         # Cut in the middle: what has come is kept and nothing is in its place.
         fifo = here / "slow"
         process = subprocess.Popen([cli.find_cli(), "cp", agent.address, here / "source", f":{here}/cut"],
