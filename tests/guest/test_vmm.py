@@ -94,7 +94,7 @@ rm -f /run/inner.* /run/vmm.*
   --memory {memory} --port {port}=/run/inner.sock --serial /run/inner.log {options} \
   2> /run/vmm.err && echo 0 > /run/vmm.status || echo $? > /run/vmm.status) > /dev/null 2>&1 &
 for i in $(seq 80); do
-  pvtools ping -t 2 unix:/run/inner.sock > /dev/null 2>&1 && break
+  pvtools ping --timeout=2 unix:/run/inner.sock > /dev/null 2>&1 && break
   [ -e /run/vmm.status ] && break
   sleep 0.2
 done
@@ -223,7 +223,7 @@ def pci_of_linux(vm):
 
 SOCKETS = """
 for i in $(seq 100); do
-  pvtools ping -t 2 vsock-mux:/run/inner.vsock:7654 > /dev/null 2>&1 && break; sleep 0.2
+  pvtools ping --timeout=2 vsock-mux:/run/inner.vsock:7654 > /dev/null 2>&1 && break; sleep 0.2
 done
 pvtools ping vsock-mux:/run/inner.vsock:7654
 pvtools ping vsock-mux:/run/inner.vsock:7655 2>&1 && exit 1
@@ -491,8 +491,8 @@ def second_life(vm):
     ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; reboot -f"])
     wait_in(vm, "no event", lambda: "guest-reset" in vm.sh("cat /run/inner.events"))
     wait_in(vm, "it does not come again",
-            lambda: "up" in vm.sh("pvtools ping -t 60 unix:/run/inner.sock > /dev/null 2>&1 && echo up || true"),
-            300)
+            lambda: "up" in vm.sh("pvtools ping --timeout=60 unix:/run/inner.sock > /dev/null 2>&1 && "
+                                  "echo up || true"), 300)
     check(inside(vm, BOOT) != first, "it is the same life")
     equal(vm.sh("pidof pvtools-vmm"), process, "the VMM's processes")
     note(f"resident after the reboot: {resident(vm)} MiB")
@@ -506,7 +506,7 @@ def test_control_of_linux():
     said = qmp(vm, "stop", "query-status")
     status = [m["return"]["status"] for m in said if "status" in m.get("return", ())]
     equal((names_of(said), status), (["STOP"], ["paused"]), f"stop: {said}")
-    vm.sh("pvtools ping -t 2 unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
+    vm.sh("pvtools ping --timeout=2 unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
     equal(names_of(qmp(vm, "cont")), ["RESUME"], "cont")
     vm.sh("pvtools ping unix:/run/inner.sock")
     equal(inside(vm, "awk '/NMI:/ {print $2}' /proc/interrupts").strip(), "0", "NMIs")
