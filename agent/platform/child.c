@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -168,12 +169,24 @@ place_descriptors (Plan *plan)
   return TRUE;
 }
 
+/* By the kernel itself: the C library's own would first speak to the agent's other
+ * threads (nptl(7)), which a child that is born in a group does not have. */
+#ifdef SYS_setresuid32
+#define SET_GROUPS SYS_setgroups32
+#define SET_GID SYS_setresgid32
+#define SET_UID SYS_setresuid32
+#else
+#define SET_GROUPS SYS_setgroups
+#define SET_GID SYS_setresgid
+#define SET_UID SYS_setresuid
+#endif
+
 static gboolean
 become_user (const Plan *plan)
 {
-  return setgroups ((gsize) plan->n_groups, plan->groups) == 0
-         && setresgid (plan->gid, plan->gid, plan->gid) == 0
-         && setresuid (plan->uid, plan->uid, plan->uid) == 0;
+  return syscall (SET_GROUPS, plan->n_groups, plan->groups) == 0
+         && syscall (SET_GID, plan->gid, plan->gid, plan->gid) == 0
+         && syscall (SET_UID, plan->uid, plan->uid, plan->uid) == 0;
 }
 
 static G_NORETURN void

@@ -4,11 +4,11 @@
  * agent's, so that limits set for the agent are none for them.
  *
  * The group belongs to pvtools-exec.service, a unit that does nothing else; it is
- * delegated, so that its processes are nobody's but whoever puts them there. A program is born there (clone3(2) with
- * CLONE_INTO_CGROUP): moving one afterwards costs an RCU grace period, and what it
- * has allocated until then stays charged to the agent. Where there is no such
- * group (another init system, control groups of version 1, Linux before 5.7)
- * programs share the agent's.
+ * delegated, so that its processes are nobody's but whoever puts them there. A
+ * program is born there (clone3(2) with CLONE_INTO_CGROUP): moving one afterwards
+ * costs an RCU grace period, and what it has allocated until then stays charged to
+ * the agent. Where there is no such group (another init system, control groups of
+ * version 1, Linux before 5.7) programs share the agent's.
  */
 #pragma once
 
