@@ -69,6 +69,34 @@ make_inet_socket (void)
   return socket (AF_INET, SOCK_STREAM, 0) < 0;
 }
 
+static int
+make_raw_socket (void)
+{
+  return socket (AF_INET, SOCK_RAW | SOCK_CLOEXEC, 1) < 0 && errno == EPERM ? 0 : 1;
+}
+
+/* A kind that nobody asks for. */
+static int
+make_netlink_socket (void)
+{
+  return socket (AF_NETLINK, SOCK_RAW, 0) < 0;
+}
+
+static int
+listen_somewhere (void)
+{
+  return listen (STDERR_FILENO, 1) < 0;
+}
+
+static int
+look_at_a_socket (void)
+{
+  int type;
+  socklen_t len = sizeof type;
+
+  return getsockopt (-1, SOL_SOCKET, SO_TYPE, &type, &len) < 0 && errno == EBADF ? 0 : 1;
+}
+
 /* No ring is at that descriptor, which somebody says rather than our filter ends us: the
  * kernel, or the filter of a container around us. */
 static int
@@ -115,8 +143,25 @@ test_on_demand (void **state)
   assert_int_equal (in_sandbox (use_memory), 0);
   assert_int_equal (in_sandbox (open_file), 0);
   assert_int_equal (WTERMSIG (in_sandbox (make_inet_socket)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (look_at_a_socket)), SIGSYS);
   assert_int_equal (WTERMSIG (in_sandbox (run_program)), SIGSYS);
   assert_int_equal (WTERMSIG (in_sandbox (call_x32)), SIGSYS);
+}
+
+static void
+test_inet (void **state)
+{
+  sandbox_allow (SANDBOX_INET_SOCKETS);
+  assert_int_equal (in_sandbox (make_inet_socket), 0);
+  assert_int_equal (in_sandbox (make_raw_socket), 0);
+  assert_int_equal (in_sandbox (look_at_a_socket), 0);
+  assert_int_equal (in_sandbox (make_socket), 0);
+  assert_int_equal (in_sandbox (use_a_ring), 0);
+  assert_int_equal (in_sandbox (use_memory), 0);
+  assert_int_equal (in_sandbox (open_file), 0);
+  assert_int_equal (WTERMSIG (in_sandbox (make_netlink_socket)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (listen_somewhere)), SIGSYS);
+  assert_int_equal (WTERMSIG (in_sandbox (run_program)), SIGSYS);
 }
 
 #endif
@@ -135,6 +180,7 @@ main (void)
 #if !SANITIZED
     cmocka_unit_test (test_what_it_may_not),
     cmocka_unit_test (test_on_demand),
+    cmocka_unit_test (test_inet),
 #endif
   };
 

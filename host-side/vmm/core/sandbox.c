@@ -63,31 +63,69 @@ static const unsigned short allowed[] = {
 
 #define N_ALLOWED (sizeof allowed / sizeof allowed[0])
 #define HEAD 8u
-#define ON_DEMAND 7u
+#define ON_DEMAND 32u
+#define KIND_OF_SOCKET 0xfu /* SOCK_TYPE_MASK of linux/net.h */
+
+#define ADD(out, n, list) \
+  for (unsigned i_ = 0; i_ < sizeof (list) / sizeof (list)[0]; i_++) \
+    (out)[(n)++] = (list)[i_]
+
+/* Which sockets may be made; the call's number is still loaded behind it for others. */
+static unsigned
+build_sockets (struct sock_filter *out)
+{
+  const struct sock_filter local[] = {
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  /* No raw ones, which root could make: libslirp does without. */
+  const struct sock_filter inet[] = {
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 6),
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, args[1])),
+    BPF_STMT (BPF_ALU | BPF_AND | BPF_K, KIND_OF_SOCKET),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 1, 0),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 0, 1),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+  };
+  unsigned n = 2;
+
+  if (on_demand & SANDBOX_UNIX_SOCKETS)
+    ADD (out, n, local);
+  if (on_demand & SANDBOX_INET_SOCKETS)
+    ADD (out, n, inet);
+  if (n == 2)
+    return 0;
+  out[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+  out[0] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0,
+                                          (unsigned char) (n - 1));
+  out[1] = (struct sock_filter) BPF_STMT (BPF_LD | BPF_W | BPF_ABS,
+                                          offsetof (struct seccomp_data, args[0]));
+  return n;
+}
 
 /* What a device asked for; the call's number is still loaded behind it. */
 static unsigned
 build_on_demand (struct sock_filter *out)
 {
-  const struct sock_filter sockets[] = {
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 4),
-    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, args[0])),
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  /* Nothing is bound and nothing listens that did not before. */
+  static const unsigned short of_inet[] = {
+    SYS_accept, SYS_setsockopt, SYS_getsockopt, SYS_getsockname, SYS_getpeername,
+    SYS_stat, /* libslirp, of resolv.conf; newer C libraries have newfstatat for it */
   };
-  const struct sock_filter uring[] = {
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  unsigned n = 0;
+  unsigned n = build_sockets (out);
 
-  if (on_demand & SANDBOX_UNIX_SOCKETS)
-    for (unsigned i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
-      out[n++] = sockets[i];
+  for (unsigned i = 0; i < sizeof of_inet / sizeof of_inet[0] && on_demand & SANDBOX_INET_SOCKETS; i++)
+    {
+      out[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, of_inet[i], 0, 1);
+      out[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    }
   if (on_demand & SANDBOX_IO_URING)
-    for (unsigned i = 0; i < sizeof uring / sizeof uring[0]; i++)
-      out[n++] = uring[i];
+    {
+      out[n++] = (struct sock_filter) BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_enter, 0, 1);
+      out[n++] = (struct sock_filter) BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    }
   return n;
 }
 

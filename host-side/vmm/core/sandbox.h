@@ -6,6 +6,7 @@ enum
 {
   SANDBOX_UNIX_SOCKETS = 1, /* making them: for connections the guest begins */
   SANDBOX_IO_URING = 2,     /* using rings that were made before */
+  SANDBOX_INET_SOCKETS = 4, /* TCP and UDP as a client, and taking connections where one listens */
 };
 
 /* Before it is entered: somebody will need this, too. */

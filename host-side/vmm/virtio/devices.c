@@ -10,6 +10,8 @@ static const struct vdev_kind kinds[] = {
   { "rng", "[source=PATH][,packed=off]", rng_create },
   { "net",
     "tap=NAME[,queues=N] | fds=A[:B...] | local=PATH,peer=PATH | socket-fd=N\n"
+    "           | user[,hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT]...[,restrict=on][,net=ADDR/BITS]\n"
+    "                 [,ipv6=off][,host-loopback=off]\n"
     "           [,mac=MAC][,mtu=BYTES][,offload=on|off][,mergeable=off][,packed=off]\n"
     "           [,policy=KEY=VALUE;KEY=VALUE...]",
     net_create },

@@ -39,7 +39,7 @@ parse_mac (const char *text, uint8_t mac[VIRTIO_NET_MAC_BYTES])
 struct settings
 {
   uint64_t queues, mtu;
-  bool packed, mergeable, offload, peer;
+  bool packed, mergeable, offload, peer, user;
 };
 
 static int
@@ -47,10 +47,14 @@ parse (const struct options *options, struct settings *settings)
 {
   static const char *const known[] = { "tap", "fds", "local", "peer", "socket-fd", "queues", "mac",
                                        "mtu", "offload", "mergeable", "packed", "policy", NULL };
+  static const char *const of_user[] = { "user", "hostfwd", "restrict", "ipv6", "net", "host-loopback",
+                                         "mac", "mtu", "mergeable", "packed", "policy", NULL };
 
   *settings = (struct settings){ .queues = 1, .packed = true, .mergeable = true, .offload = true };
   settings->peer = !options_get (options, "tap", NULL) && !options_get (options, "fds", NULL);
-  return options_only (options, known) < 0
+  if (options_get_bool (options, "user", &settings->user) < 0)
+    return -EINVAL;
+  return options_only (options, settings->user ? of_user : known) < 0
              || options_get_number (options, "queues", 1, settings->peer ? 1 : NET_PAIRS_MAX,
                                     &settings->queues) < 0
              || options_get_number (options, "mtu", VIRTIO_NET_MTU_MIN, 65535, &settings->mtu) < 0
@@ -126,7 +130,9 @@ net_create (const struct options *options, struct vdev **dev)
     return -ENOMEM;
   net->n_pairs = (unsigned) settings.queues;
   ret = parse_mac (options_get (options, "mac", NULL), net->mac);
-  if (ret == 0 && settings.peer)
+  if (ret == 0 && settings.user)
+    ret = net_user_new (options, &net->backend);
+  else if (ret == 0 && settings.peer)
     ret = net_peer_new (options, &net->backend);
   else if (ret == 0)
     ret = net_tap_new (options, net->n_pairs, &net->backend);

@@ -14,6 +14,7 @@ enum net_count
   NET_RX_BAD,      /* a header that asks for what was not negotiated */
   NET_RX_NO_ROOM,  /* longer than any buffer of the guest */
   NET_RX_NO_LINK,
+  NET_RX_OVERRUN, /* the back-end's queue was full */
   NET_TX_FRAMES, /* from the guest */
   NET_TX_BYTES,
   NET_TX_BAD,     /* a header or a length that may not be */

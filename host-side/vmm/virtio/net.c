@@ -5,12 +5,14 @@
  *   net-rx.c      frames to the guest            net-filter.c  what the driver wants
  *   net-limits.c  the policy: rates, verdicts    ../net-policy/ what it says
  *   net-control.c the control queue              net-create.c  its options
- *   ../net/       taps and sockets
+ *   ../net/       taps, sockets, libslirp
  */
 #include "net-private.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "host-side/vmm/core/log.h"
 
 const char *
 net_count_name (enum net_count what)
@@ -21,7 +23,7 @@ net_count_name (enum net_count what)
     [NET_RX_NO_ROOM] = "rx-no-room",   [NET_RX_NO_LINK] = "rx-no-link",
     [NET_TX_FRAMES] = "tx-frames",     [NET_TX_BYTES] = "tx-bytes",
     [NET_TX_BAD] = "tx-bad",           [NET_TX_REFUSED] = "tx-refused",
-    [NET_TX_NO_LINK] = "tx-no-link",
+    [NET_TX_NO_LINK] = "tx-no-link",   [NET_RX_OVERRUN] = "rx-overrun",
   };
 
   return names[what];
@@ -126,6 +128,17 @@ reset (struct vdev *dev)
   net_tell_pairs (net);
 }
 
+/* In worker 0, once. */
+static void
+started (struct vdev *dev)
+{
+  struct net_backend *backend = net_of (dev)->backend;
+  int ret = backend->ops->start ? backend->ops->start (backend) : 0;
+
+  if (ret < 0)
+    vmm_log ("net: the %s does not start: %s", backend->kind, strerror (-ret));
+}
+
 static void
 net_free (struct vdev *dev)
 {
@@ -147,6 +160,7 @@ const struct vdev_ops net_device_ops = {
   .stopped = stopped,
   .negotiated = negotiated,
   .reset = reset,
+  .started = started,
   .free = net_free,
 };
 
@@ -158,6 +172,7 @@ net_describe (struct vdev *dev, struct net_info *info)
   struct net *net = net_of (dev);
 
   *info = (struct net_info){ .link_up = atomic_load (&net->link_up), .backend = net->backend->kind };
+  info->counts[NET_RX_OVERRUN] = atomic_load_explicit (&net->backend->dropped, memory_order_relaxed);
   vdev_read_config (dev, 0, info->mac, sizeof info->mac);
   for (unsigned i = 0; i < net->n_pairs; i++)
     {
