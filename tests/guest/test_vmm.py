@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import nested
 import tap
+import usernet
 import vhostuser
 from qmp import Qmp
 from tap import Skip, check, equal, note
@@ -502,7 +503,9 @@ def second_life(vm):
 
 def test_control_of_linux():
     vm = outer()
-    start(vm, "--qmp /run/inner.qmp --transport mmio --balloon=free-page-reporting=on,deflate-on-oom=on")
+    usernet.prepare(vm)
+    start(vm, "--qmp /run/inner.qmp --transport mmio --balloon=free-page-reporting=on,deflate-on-oom=on "
+              f"--net {usernet.NIC}")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
     said = qmp(vm, "stop", "query-status")
@@ -511,6 +514,7 @@ def test_control_of_linux():
     vm.sh("pvtools ping --timeout=2 unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
     equal(names_of(qmp(vm, "cont")), ["RESUME"], "cont")
     vm.sh("pvtools ping unix:/run/inner.sock")
+    usernet.look(vm, lambda script: inside(vm, script), lambda: qmp(vm, "x-query-net"))
     equal(inside(vm, "awk '/NMI:/ {print $2}' /proc/interrupts").strip(), "0", "NMIs")
     qmp(vm, "inject-nmi")
     equal(inside(vm, "for i in $(seq 400); do n=$(awk '/NMI:/ {print $2}' /proc/interrupts); "

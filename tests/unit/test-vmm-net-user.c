@@ -557,9 +557,9 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
 #ifdef PVT_HAVE_LIBSLIRP
+    cmocka_unit_test (test_sandbox), /* first: libslirp remembers files for the process */
     cmocka_unit_test (test_guest),      cmocka_unit_test (test_restricted),
-    cmocka_unit_test (test_full_queue), cmocka_unit_test (test_sandbox),
-    cmocka_unit_test (test_options),
+    cmocka_unit_test (test_full_queue), cmocka_unit_test (test_options),
 #else
     cmocka_unit_test (test_without),
 #endif

@@ -42,6 +42,7 @@ net_user_new (const struct options *options, struct net_backend **backend)
 #define BURST 64u        /* frames before sockets have their turn */
 #define QUEUE (1 << 20)  /* bytes, if the host's net.core.wmem_max allows them */
 #define TIMERS_MAX 4u
+#define LEAP 10000 /* ms, more than libslirp trusts in what it read */
 
 struct timer
 {
@@ -59,6 +60,7 @@ struct user
   struct timer timers[TIMERS_MAX];
   GArray *polls; /* struct pollfd; the first is of the wire */
   bool quiet;    /* before there is a guest */
+  int64_t leapt; /* ms that its clock is ahead */
   bool running;
   pthread_t thread;
   uint8_t frame[FRAME_MAX];
@@ -129,16 +131,11 @@ guest_error (const char *text, void *data)
 static int64_t
 clock_get_ns (void *data)
 {
+  const struct user *user = data;
   struct timespec now;
 
   clock_gettime (CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C (1000000000) + now.tv_nsec;
-}
-
-static int64_t
-now_ms (void)
-{
-  return clock_get_ns (NULL) / 1000000;
+  return now.tv_sec * INT64_C (1000000000) + now.tv_nsec + user->leapt * 1000000;
 }
 
 static void *
@@ -246,9 +243,10 @@ get_events (int index, void *data)
 
 /* What poll(2) waits for at most: libslirp's own time, or the next timer. */
 static int
-until_timer (const struct user *user, uint32_t timeout)
+until_timer (struct user *user, uint32_t timeout)
 {
-  int64_t wait = timeout > INT32_MAX ? INT32_MAX : (int64_t) timeout, now = now_ms ();
+  int64_t wait = timeout > INT32_MAX ? INT32_MAX : (int64_t) timeout;
+  int64_t now = clock_get_ns (user) / 1000000;
 
   for (unsigned i = 0; i < TIMERS_MAX; i++)
     if (user->timers[i].used && user->timers[i].at && user->timers[i].at - now < wait)
@@ -259,7 +257,7 @@ until_timer (const struct user *user, uint32_t timeout)
 static void
 run_timers (struct user *user)
 {
-  int64_t now = now_ms ();
+  int64_t now = clock_get_ns (user) / 1000000;
 
   for (unsigned i = 0; i < TIMERS_MAX; i++)
     {
@@ -375,46 +373,29 @@ open_wire (struct user *user)
   return net_backend_split_fds (&user->backend);
 }
 
-static uint16_t
-sum (const uint8_t *bytes, size_t len, uint32_t start)
-{
-  for (size_t i = 0; i < len; i += 2)
-    start += (uint32_t) bytes[i] << 8 | bytes[i + 1];
-  start = (start >> 16) + (start & 0xffff);
-  start += start >> 16;
-  return (uint16_t) ~start;
-}
-
-/* libslirp reads /etc/resolv.conf when a guest first speaks to a name server, and then again
- * when the file changed. In the sandbox no file can be opened: so a guest speaks to it now,
- * by TCP to port 53. The connection fails, since its socket is none (on_poll_fd()), and
- * nothing leaves the host. The IPv6 one is asked for by the timer of router advertisements. */
+/* libslirp reads /etc/resolv.conf when a guest first speaks to a name server, and again
+ * when, a second later or more, the file is not the one it looked at; the first time it
+ * does not look. In the sandbox no file can be opened: so a guest speaks to it twice now,
+ * by TCP to port 53. The connections fail, since their sockets are none (on_poll_fd()),
+ * and nothing leaves the host. */
 static void
 learn_name_server (struct user *user, const SlirpConfig *config)
 {
-  static const uint8_t begin[] = {
-    0x52, 0x55, 10, 0, 2, 2, 0x52, 0x54, 0, 0, 0, 1, 0x08, 0x00, /* ethernet: IPv4 */
-    0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, /* IPv4 (RFC 791): 40 bytes, TCP */
-  };
-  uint8_t frame[ETHER_BYTES + 40] = { 0 }, *ip = frame + ETHER_BYTES, *tcp = ip + 20;
-  uint16_t check;
+  uint8_t frame[USER_KNOCK_BYTES];
 
-  memcpy (frame, begin, sizeof begin);
-  memcpy (ip + 12, &config->vdhcp_start, 4);
-  memcpy (ip + 16, &config->vnameserver, 4);
-  check = htons (sum (ip, 20, 0));
-  memcpy (ip + 10, &check, 2);
-  tcp[0] = 0x80; /* from port 32768 */
-  tcp[3] = 53;
-  tcp[12] = 5 << 4;
-  tcp[13] = 2; /* SYN (RFC 9293) */
-  check = htons (sum (ip + 12, 28, 6 + 20));
-  memcpy (tcp + 16, &check, 2);
+  user_knock (config, frame);
   user->quiet = true;
-  slirp_input (user->slirp, frame, sizeof frame);
-  for (unsigned i = 0; i < TIMERS_MAX; i++)
-    if (user->timers[i].used)
-      user->timers[i].function (user->timers[i].data);
+  for (unsigned i = 0; i < 2; i++)
+    {
+      /* It takes the time, and nothing else: there is no socket. */
+      slirp_pollfds_poll (user->slirp, 1, get_events, user);
+      slirp_input (user->slirp, frame, sizeof frame);
+      for (unsigned k = 0; k < TIMERS_MAX; k++) /* router advertisements have the IPv6 one */
+        if (user->timers[k].used)
+          user->timers[k].function (user->timers[k].data);
+      user->leapt += LEAP;
+    }
+  slirp_pollfds_poll (user->slirp, 1, get_events, user);
   user->quiet = false;
 }
 
@@ -435,13 +416,18 @@ open_slirp (struct user *user, const struct options *options)
     return ret;
   user->backend.mtu = config.if_mtu ? (unsigned) config.if_mtu : 1500;
   user->polls = g_array_new (FALSE, FALSE, sizeof (struct pollfd));
-  ret = open_wire (user);
-  if (ret < 0)
-    return ret;
   g_log_set_handler ("Slirp", G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL | G_LOG_FLAG_RECURSION, on_log, NULL);
-  user->slirp = slirp_new (&config, &callbacks, user);
-  if (user->slirp == NULL)
-    return -EINVAL;
+  ret = open_wire (user);
+  if (ret == 0)
+    {
+      user->slirp = slirp_new (&config, &callbacks, user);
+      ret = user->slirp ? 0 : -EINVAL;
+    }
+  if (ret < 0)
+    {
+      vmm_log ("net: user: %s", strerror (-ret));
+      return ret;
+    }
   learn_name_server (user, &config);
   return user_forward (options, user->slirp);
 }

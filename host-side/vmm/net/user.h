@@ -11,3 +11,7 @@
 int user_config (const struct options *options, SlirpConfig *config);
 /* Every hostfwd= of @options; negative errno, and a message. */
 int user_forward (const struct options *options, Slirp *slirp);
+
+/* The first frame of a connection to the name server. */
+#define USER_KNOCK_BYTES 54
+void user_knock (const SlirpConfig *config, uint8_t frame[USER_KNOCK_BYTES]);
