@@ -468,11 +468,11 @@ def test_it_begins_anew_in_the_same_process():
             process.wait()
 
 
-def qmp(vm, *commands, seconds=2):
-    """Commands for the inner VMM's control socket: all that it says within the time."""
+def qmp(vm, *commands, seconds=2, until=""):
+    """Commands for the inner VMM's control socket: all that it says within the time, or @until."""
     lines = "\n".join(json.dumps(name if isinstance(name, dict) else {"execute": name})
                       for name in ("qmp_capabilities", *commands))
-    text = vm.sh(f"unixcat /run/inner.qmp {seconds} <<'END'\n{lines}\nEND\n")
+    text = vm.sh(f"unixcat /run/inner.qmp {seconds} {until} <<'END'\n{lines}\nEND\n")
     return [json.loads(line) for line in text.splitlines() if line]
 
 
@@ -528,7 +528,7 @@ def test_control_of_linux():
     equal(inside(vm, "od -An -tu2 -j16 -N6 /tmp/key").split(), ["1", "116", "1"], "KEY_POWER")
     second_life(vm)
     ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; echo c > /proc/sysrq-trigger"])
-    said = qmp(vm, seconds=5)
+    said = qmp(vm, seconds=100, until="GUEST_PANICKED")
     check("GUEST_PANICKED" in names_of(said), f"events at a panic: {said}")
     equal(vm.sh(WAIT), "4\n", "the VMM's end after a panic")
 
