@@ -7,6 +7,9 @@ import hashlib
 import os
 import pathlib
 import shutil
+import time
+
+IN_USE = 900  # seconds for which a test may count on what it asked for
 
 
 def directory():
@@ -36,19 +39,22 @@ def _lock(name):
 def make(kind, name, build):
     """The cached path of @kind and @name; build(path) makes it when it is not there.
 
-    Older ones of the kind are removed, so that the cache does not grow.
+    Older ones of the kind are removed, so that the cache does not grow; not those that
+    somebody else may be about to use.
     """
     final = directory() / f"{kind}-{name}"
     with _lock(kind):
         if final.exists():
+            os.utime(final)
             return final
         partial = directory() / f"{kind}-{name}.part"
         remove(partial)
         build(partial)
         for old in directory().glob(f"{kind}-*"):
-            if old != partial:
+            if old != partial and time.time() - old.stat().st_mtime > IN_USE:
                 remove(old)
         partial.rename(final)
+        os.utime(final)
     return final
 
 
