@@ -3,7 +3,8 @@
 
 Made by mmdebstrap from the host's own package sources and kept in the cache:
 its kernel and modules serve the micro guest, all of it the full one. PVT_SUITE makes
-guests of another release from the same archive, PVT_SUITE=trixie those of Debian 13.
+guests of another release from the same archive, PVT_SUITE=trixie those of Debian 13;
+PVT_SUITE=ubuntu:noble those of Ubuntu 24.04, from its archive (ubuntu.py).
 """
 
 import os
@@ -12,10 +13,13 @@ import platform
 import subprocess
 
 import cache
+import ubuntu
 
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "iproute2", "kmod", "procps",
             "libglib2.0-0", "libudev1", "e2fsprogs", "lvm2", "cryptsetup-bin", "mdadm",
             "btrfs-progs", "xfsprogs", "dosfstools", "fdisk", "initramfs-tools", "tzdata"]
+# What Debian has anyway, as required there.
+ALSO = {"debian": [], "ubuntu": ["apt"]}
 # The cloud kernel boots fastest; it has no AHCI driver, so the full one is there, too.
 KERNELS = {"debian": ["linux-image-cloud-amd64", "linux-image-amd64"],
            "ubuntu": ["linux-image-virtual"]}
@@ -32,19 +36,33 @@ HOOKS = [
 ]
 
 
+def own_release():
+    info = platform.freedesktop_os_release()
+    return info["ID"], info["VERSION_CODENAME"]
+
+
 def host_release():
     """(distribution, suite) of the guests: the host's own unless told otherwise."""
-    info = platform.freedesktop_os_release()
-    return info["ID"], os.environ.get("PVT_SUITE") or info["VERSION_CODENAME"]
+    distribution, suite = own_release()
+    told = os.environ.get("PVT_SUITE")
+    if told and ":" in told:
+        distribution, suite = told.split(":")
+    elif told:
+        suite = told
+    return distribution, suite
 
 
 def is_other():
-    return host_release()[1] != platform.freedesktop_os_release()["VERSION_CODENAME"]
+    return host_release() != own_release()
 
 
 def kind(name):
     """Of things in the cache: those of another release do not push these out."""
     return f"{host_release()[1]}+{name}" if is_other() else name
+
+
+def packages():
+    return [*PACKAGES, *ALSO[host_release()[0]]]
 
 
 def kernels():
@@ -54,15 +72,21 @@ def kernels():
 
 
 def sources():
-    """The host's sources of the distribution itself, not of third parties."""
-    own = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    """The host's sources of the distribution itself, not of third parties; those of its
+    other releases are made from them."""
+    (distribution, suite), (own_distribution, own) = host_release(), own_release()
     if not is_other():
         return own_sources(own)
-    place = cache.directory() / f"{host_release()[1]}-sources"
+    place = cache.directory() / f"{suite}-sources"
     place.mkdir(exist_ok=True)
-    for path in own_sources(own):
-        (place / pathlib.Path(path).name).write_text(
-            pathlib.Path(path).read_text(errors="replace").replace(own, host_release()[1]))
+    if distribution == own_distribution:
+        for path in own_sources(own):
+            (place / pathlib.Path(path).name).write_text(
+                pathlib.Path(path).read_text(errors="replace").replace(own, suite))
+    elif distribution == "ubuntu":
+        ubuntu.write_sources(place / "ubuntu.sources", suite)
+    else:
+        raise RuntimeError(f"no sources of {distribution} are known here")
     return sorted(str(path) for path in place.iterdir())
 
 
@@ -79,9 +103,8 @@ def own_sources(own):
 
 def build(target, extra=(), hooks=()):
     distribution, suite = host_release()
-    packages = [*PACKAGES, *kernels(), *extra]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root",
-               f"--include={','.join(packages)}", '--aptopt=Acquire::Languages "none"',
+               f"--include={','.join([*packages(), *kernels(), *extra])}", '--aptopt=Acquire::Languages "none"',
                *(f"--customize-hook={hook}" for hook in (*HOOKS, *hooks)), suite, str(target), *sources()]
     print(f"# making a {distribution} {suite} root (once, about a minute)", flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -90,13 +113,13 @@ def build(target, extra=(), hooks=()):
 
 
 def root():
-    name = cache.key(*PACKAGES, *host_release(), *HOOKS, str(KERNELS), "2")
+    name = cache.key(*packages(), *host_release(), *HOOKS, str(KERNELS), "2")
     return cache.make(kind("base"), name, build)
 
 
 def root_with(name_of_kind, *extra, hooks=()):
     """The same with further packages, kept apart under that kind."""
-    name = cache.key(*PACKAGES, *extra, *host_release(), *HOOKS, *hooks, str(KERNELS))
+    name = cache.key(*packages(), *extra, *host_release(), *HOOKS, *hooks, str(KERNELS))
     return cache.make(kind(name_of_kind), name, lambda target: build(target, extra, hooks))
 
 
