@@ -72,36 +72,33 @@ def prepare(vm):
                  "systemctl is-active systemd-logind || systemctl start systemd-logind")
 
 
-def test_hibernation():
+def sleep_and_wake(vm):
+    """Hybrid: the memory is on the disk, too, and not needed there."""
+    check("is asleep" in pvtools("suspend", vm.address, "--hybrid", "--wait", "--timeout", "180"), "answer")
+    equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
+    vm.monitor.command("system_wakeup")
+    vm.wait_agent(300)
+    vm.clock_is_right()
+
+
+def hibernate(vm):
+    done = json.loads(pvtools("suspend", vm.address, "--disk", "--wait", "--timeout", "180", "-o", "json"))
+    equal(done, {"accepted": True, "by": "agent", "ended": True}, "answer")
+    equal(vm.wait_exit(60), 0, "QEMU's exit")
+
+
+def test_hybrid_sleep_and_hibernation():
     disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
     try:
         with Guest(disks) as vm:
             prepare(vm)
             marks = vm.marks()
-            done = json.loads(pvtools("suspend", vm.address, "--disk", "--wait", "--timeout", "180",
-                                      "-o", "json"))
-            equal(done, {"accepted": True, "by": "agent", "ended": True}, "answer")
-            equal(vm.wait_exit(60), 0, "QEMU's exit")
+            sleep_and_wake(vm)
+            equal(vm.marks(), marks, "it woke up from its RAM")
+            hibernate(vm)
         with Guest(disks) as vm:
             vm.wait_agent(300)
             equal(vm.marks(), marks, "the same boot goes on")
-            vm.clock_is_right()
-    finally:
-        shutil.rmtree(disks, ignore_errors=True)
-
-
-def test_hybrid_sleep():
-    disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
-    try:
-        with Guest(disks) as vm:
-            prepare(vm)
-            marks = vm.marks()
-            check("is asleep" in pvtools("suspend", vm.address, "--hybrid", "--wait", "--timeout", "180"),
-                  "answer")
-            equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
-            vm.monitor.command("system_wakeup")
-            vm.wait_agent(300)
-            equal(vm.marks(), marks, "it woke up from its RAM")
             vm.clock_is_right()
     finally:
         shutil.rmtree(disks, ignore_errors=True)
