@@ -44,13 +44,26 @@ def check_ours(expected):
     equal(run("systemctl --failed --no-legend").strip(), "", "failed units")
 
 
-def is_blocked(name):
-    with guest.vm().line() as line:
+def is_blocked(name, timeout=60):
+    with guest.line(timeout) as line:
         try:
             line.ask(name)
             return False
         except AgentError as error:
             return error.error_class == "CommandNotFound"
+
+
+def wait_blocked(name):
+    """While one agent follows another: what the first is asked last, nobody answers."""
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            if is_blocked(name, 10):
+                return
+        except (TimeoutError, EOFError, OSError):
+            pass
+        check(time.monotonic() < deadline, f"{name} was never blocked")
+        time.sleep(0.5)
 
 
 def freeze_and_thaw():
@@ -241,10 +254,7 @@ def test_monitor_drop_in():
                      "systemd-analyze security --no-pager pvtools-agent | tail -1; "
                      "systemctl stop pvtools-agent; systemctl show -P Result pvtools-agent; "
                      f"rm -r {directory}; systemctl daemon-reload; systemctl restart pvtools-agent")
-    deadline = time.monotonic() + 60
-    while not is_blocked("guest-file-open"):
-        check(time.monotonic() < deadline, "the drop-in was never in force")
-        time.sleep(0.5)
+    wait_blocked("guest-file-open")
     with guest.line() as line:
         check(line.ask("pvt-get-memory")["total"] > 0, "memory")
         root = [fs for fs in line.ask("pvt-get-filesystems") if fs["mountpoint"] == "/"]
