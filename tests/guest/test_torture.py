@@ -282,8 +282,8 @@ def test_snapshots_under_load_and_chaos():
             outcomes[f"{plan}: {verdict} ({code})"] += 1
             if code == 0:
                 rows = verify(report, committed, work)
-                guest = report["guests"][0]
-                held = (guest["thaw-began"] - guest["frozen-at"]) / 1e9
+                freeze = report["guests"][0]
+                held = (freeze["thaw-began"] - freeze["frozen-at"]) / 1e9
                 note(f"trial {number + 1} {plan}: consistent, held {held:.2f} s, rows {rows} "
                      f"({committed} before)")
             else:
