@@ -2,8 +2,8 @@
 #include "logins.h"
 
 #include "bounds.h"
+#include "library.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,29 +19,19 @@ static struct
 } sd;
 
 static gboolean
-load_all (void)
-{
-  void *library = dlopen ("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
-
-  if (library == NULL)
-    return FALSE;
-  *(void **) &sd.get_sessions = dlsym (library, "sd_get_sessions");
-  *(void **) &sd.get_uid = dlsym (library, "sd_session_get_uid");
-  *(void **) &sd.get_class = dlsym (library, "sd_session_get_class");
-  *(void **) &sd.get_state = dlsym (library, "sd_session_get_state");
-  *(void **) &sd.get_username = dlsym (library, "sd_session_get_username");
-  *(void **) &sd.get_start_time = dlsym (library, "sd_session_get_start_time");
-  return sd.get_sessions && sd.get_uid && sd.get_class && sd.get_state;
-}
-
-static gboolean
 load (void)
 {
+  static const PvtSymbol wanted[] = {
+    { "sd_get_sessions", (void **) &sd.get_sessions, FALSE },
+    { "sd_session_get_uid", (void **) &sd.get_uid, FALSE },
+    { "sd_session_get_class", (void **) &sd.get_class, FALSE },
+    { "sd_session_get_state", (void **) &sd.get_state, FALSE },
+    { "sd_session_get_username", (void **) &sd.get_username, TRUE },
+    { "sd_session_get_start_time", (void **) &sd.get_start_time, TRUE },
+  };
   static gsize done;
 
-  if (g_once_init_enter (&done))
-    g_once_init_leave (&done, load_all () ? 1 : 2);
-  return done == 1;
+  return pvt_library_load_once (&done, "libsystemd.so.0", wanted, G_N_ELEMENTS (wanted));
 }
 
 const char *

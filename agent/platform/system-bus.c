@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "system-bus.h"
 
-#include <dlfcn.h>
+#include "library.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -61,46 +62,26 @@ struct _PvtSystemBus
 /* ---- the library ---- */
 
 static gboolean
-load_all (void)
-{
-  static const struct
-  {
-    const char *name;
-    void **function;
-  } wanted[] = {
-    { "sd_bus_open_system", (void **) &sd.open_system },
-    { "sd_bus_flush_close_unref", (void **) &sd.flush_close_unref },
-    { "sd_bus_add_match_async", (void **) &sd.add_match_async },
-    { "sd_bus_call_method_async", (void **) &sd.call_method_async },
-    { "sd_bus_get_fd", (void **) &sd.get_fd },
-    { "sd_bus_get_events", (void **) &sd.get_events },
-    { "sd_bus_get_timeout", (void **) &sd.get_timeout },
-    { "sd_bus_process", (void **) &sd.process },
-    { "sd_bus_message_get_path", (void **) &sd.get_path },
-    { "sd_bus_message_read", (void **) &sd.read },
-    { "sd_bus_message_skip", (void **) &sd.skip },
-    { "sd_bus_message_enter_container", (void **) &sd.enter },
-    { "sd_bus_message_exit_container", (void **) &sd.leave },
-  };
-  void *library = dlopen ("libsystemd.so.0", RTLD_LAZY | RTLD_LOCAL);
-
-  for (guint i = 0; library && i < G_N_ELEMENTS (wanted); i++)
-    {
-      *wanted[i].function = dlsym (library, wanted[i].name);
-      if (*wanted[i].function == NULL)
-        return FALSE;
-    }
-  return library != NULL;
-}
-
-static gboolean
 load (void)
 {
+  static const PvtSymbol wanted[] = {
+    { "sd_bus_open_system", (void **) &sd.open_system, FALSE },
+    { "sd_bus_flush_close_unref", (void **) &sd.flush_close_unref, FALSE },
+    { "sd_bus_add_match_async", (void **) &sd.add_match_async, FALSE },
+    { "sd_bus_call_method_async", (void **) &sd.call_method_async, FALSE },
+    { "sd_bus_get_fd", (void **) &sd.get_fd, FALSE },
+    { "sd_bus_get_events", (void **) &sd.get_events, FALSE },
+    { "sd_bus_get_timeout", (void **) &sd.get_timeout, FALSE },
+    { "sd_bus_process", (void **) &sd.process, FALSE },
+    { "sd_bus_message_get_path", (void **) &sd.get_path, FALSE },
+    { "sd_bus_message_read", (void **) &sd.read, FALSE },
+    { "sd_bus_message_skip", (void **) &sd.skip, FALSE },
+    { "sd_bus_message_enter_container", (void **) &sd.enter, FALSE },
+    { "sd_bus_message_exit_container", (void **) &sd.leave, FALSE },
+  };
   static gsize done;
 
-  if (g_once_init_enter (&done))
-    g_once_init_leave (&done, load_all () ? 1 : 2);
-  return done == 1;
+  return pvt_library_load_once (&done, "libsystemd.so.0", wanted, G_N_ELEMENTS (wanted));
 }
 
 const char *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "udev.h"
 
-#include <dlfcn.h>
+#include "library.h"
+
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
@@ -18,15 +19,14 @@ static struct
 static gboolean
 load (void)
 {
-  void *library = dlopen ("libudev.so.1", RTLD_LAZY | RTLD_LOCAL);
+  static const PvtSymbol wanted[] = {
+    { "udev_new", (void **) &udev.new, FALSE },
+    { "udev_device_new_from_devnum", (void **) &udev.device_from_devnum, FALSE },
+    { "udev_device_get_property_value", (void **) &udev.property, FALSE },
+    { "udev_device_unref", (void **) &udev.device_unref, FALSE },
+  };
 
-  if (library == NULL)
-    return FALSE;
-  *(void **) &udev.new = dlsym (library, "udev_new");
-  *(void **) &udev.device_from_devnum = dlsym (library, "udev_device_new_from_devnum");
-  *(void **) &udev.property = dlsym (library, "udev_device_get_property_value");
-  *(void **) &udev.device_unref = dlsym (library, "udev_device_unref");
-  if (udev.new && udev.device_from_devnum && udev.property && udev.device_unref)
+  if (pvt_library_load ("libudev.so.1", wanted, G_N_ELEMENTS (wanted)))
     udev.context = udev.new ();
   return udev.context != NULL;
 }
