@@ -3,6 +3,7 @@
  * devices are reached, with a bad field where an input byte is 0xff. Guest
  * memory has nothing mapped around it, so that reaching past it is seen. */
 #include "fuzz.h"
+#include "input.h"
 
 #include "tests/support/guest-ram.h"
 
@@ -15,21 +16,6 @@
 #define SIZE 16u
 #define DISK_SIZE (256u * 1024)
 #define DEVICES 7
-
-struct input
-{
-  const uint8_t *data;
-  size_t left;
-};
-
-static uint8_t
-take (struct input *in)
-{
-  if (in->left == 0)
-    return 0;
-  in->left--;
-  return *in->data++;
-}
 
 /* @good from the next byte, or something wild for 0xff. */
 static uint64_t

@@ -2,6 +2,7 @@
 /* A guest and programs of the host that do anything on a socket device: packets with any
  * header, mostly of connections there are; greetings, data and ends from the host. */
 #include "fuzz.h"
+#include "input.h"
 
 #include "tests/support/vsock-guest.h"
 
@@ -10,24 +11,9 @@
 
 #define PROGRAMS 8u
 
-struct input
-{
-  const uint8_t *data;
-  size_t left;
-};
-
 static struct vsock_guest guest;
 static int listeners[2], programs[PROGRAMS];
 static uint32_t last_port; /* the host's end of the last packet for the guest */
-
-static uint8_t
-take (struct input *in)
-{
-  if (in->left == 0)
-    return 0;
-  in->left--;
-  return *in->data++;
-}
 
 /* @good from the next byte, or anything for 0xff. */
 static uint32_t
