@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import time
 
+KEY_DIGITS = 16
 IN_USE = 900  # seconds for which a test may count on what it asked for
 
 
@@ -26,7 +27,7 @@ def key(*parts):
         data = part.read_bytes() if isinstance(part, pathlib.Path) else (
             part if isinstance(part, bytes) else str(part).encode())
         digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:KEY_DIGITS]
 
 
 @contextlib.contextmanager
@@ -50,7 +51,8 @@ def make(kind, name, build):
         partial = directory() / f"{kind}-{name}.part"
         remove(partial)
         build(partial)
-        for old in directory().glob(f"{kind}-*"):
+        # By the whole of its name: other kinds may begin alike.
+        for old in directory().glob(f"{kind}-{'[0-9a-f]' * KEY_DIGITS}*"):
             if old != partial and time.time() - old.stat().st_mtime > IN_USE:
                 remove(old)
         partial.rename(final)

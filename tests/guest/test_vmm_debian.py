@@ -52,7 +52,7 @@ def image():
                         ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
                          (unixcat, "bin/unixcat")))
 
-    return (kernel, cache.make("whole", name, make)), disk
+    return (kernel, cache.make("nested-debian", name, make)), disk
 
 
 def test_debian_from_its_disk():
