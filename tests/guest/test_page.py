@@ -117,7 +117,8 @@ def death_is_told_by_the_age(line, ours):
     agent = sh(line, "pidof agent").split()
     equal(len(agent), len(set(agent)), "processes")
     sh(line, "mv /sbin/agent /sbin/away")
-    line.ask("guest-exec", path="/bin/sh", arg=["-c", f"kill -KILL {' '.join(agent)}"])
+    # It may be dead before it can answer.
+    line.send(line.request("guest-exec", {"path": "/bin/sh", "arg": ["-c", f"kill -KILL {' '.join(agent)}"]}))
     page = wait_for(ours, lambda p: p["stale"], "a stale page")
     check(not page["ended"] and page["unchanged-ms"] > 3 * page["period-ms"], page)
     text = cli.expect(4, "stat", f"page:{ours}", "--timeout", 60)
