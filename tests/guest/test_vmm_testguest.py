@@ -110,6 +110,11 @@ def test_both_at_once():
     equal(where, {("blk", "mmio"), ("rng", "pci"), ("console", "pci")}, "who is where")
 
 
+def hardware_kvm():
+    """A KVM that interprets the guest catches a doorbell without leaving it, and may count no exit."""
+    return any(pathlib.Path("/sys/module", name).exists() for name in ("kvm_amd", "kvm_intel"))
+
+
 def test_what_a_doorbell_costs():
     """The meter counts exits: a doorbell that KVM catches is none of ours."""
     for words, append in (((), "variants=0x80 meter=0x5f0"),
@@ -122,7 +127,8 @@ def test_what_a_doorbell_costs():
         for line in lines:
             note(line[0])
         equal(lines[2][2], "0.00", "exits a doorbell")
-        check(not lines[2][3] or float(lines[2][3]) >= 1, f"what KVM counts: {lines[2][3]}")
+        if lines[2][3] and hardware_kvm():
+            check(float(lines[2][3]) >= 1, f"what KVM counts: {lines[2][3]}")
 
 
 HEARD, TALKS = 7, 9  # ports of the host's and the guest's
