@@ -2,7 +2,8 @@
 /*
  * Who has subscribed to what. Sources of events run only while somebody wants
  * what they tell, files are open only while somebody wants figures of them, and
- * one timer serves all, the shared page (page.h) among them. Main loop only, but for what says otherwise.
+ * one timer serves all, the shared page (page.h) among them. Main loop only, but for
+ * what says otherwise.
  */
 #pragma once
 

@@ -14,7 +14,7 @@
 
 #include <time.h>
 
-/* A thread each time: less often than what the kernel answers from memory. */
+/* On a thread, as a disk may be slow: less often than what the kernel answers from memory. */
 #define FILESYSTEMS_US (10 * G_USEC_PER_SEC)
 
 static struct
