@@ -5,7 +5,6 @@
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +30,7 @@ class Guest(VM):
 
     def __init__(self, disks):
         kernel, initrd, base = debian.image(find_agent())
-        root, swap = disks / "root.qcow2", disks / "swap.raw"
+        root, swap = pathlib.Path(disks, "root.qcow2"), pathlib.Path(disks, "swap.raw")
         if not root.exists():
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, root],
                            check=True)
@@ -77,8 +76,7 @@ def prepare(vm):
 
 
 def test_hibernation():
-    disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
-    try:
+    with tempfile.TemporaryDirectory(prefix="pvt-hibernate-") as disks:
         with Guest(disks) as vm:
             prepare(vm)
             marks = vm.marks()
@@ -90,25 +88,19 @@ def test_hibernation():
             vm.wait_agent(300)
             equal(vm.marks(), marks, "the same boot goes on")
             vm.clock_is_right()
-    finally:
-        shutil.rmtree(disks, ignore_errors=True)
 
 
 def test_hybrid_sleep():
-    disks = pathlib.Path(tempfile.mkdtemp(prefix="pvt-hibernate-"))
-    try:
-        with Guest(disks) as vm:
-            prepare(vm)
-            marks = vm.marks()
-            check("is asleep" in pvtools("suspend", vm.address, "--hybrid", "--wait", "--timeout", "180"),
-                  "answer")
-            equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
-            vm.monitor.command("system_wakeup")
-            vm.wait_agent(300)
-            equal(vm.marks(), marks, "it woke up from its RAM")
-            vm.clock_is_right()
-    finally:
-        shutil.rmtree(disks, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="pvt-hibernate-") as disks, Guest(disks) as vm:
+        prepare(vm)
+        marks = vm.marks()
+        check("is asleep" in pvtools("suspend", vm.address, "--hybrid", "--wait", "--timeout", "180"),
+              "answer")
+        equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
+        vm.monitor.command("system_wakeup")
+        vm.wait_agent(300)
+        equal(vm.marks(), marks, "it woke up from its RAM")
+        vm.clock_is_right()
 
 
 if __name__ == "__main__":
