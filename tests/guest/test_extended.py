@@ -28,8 +28,6 @@ guest = {}
 def vm():
     if not guest:
         machine = VM(*micro.image(find_agent()), memory=384)
-        machine.second = machine.directory / "qmp2.sock"
-        machine.arguments += ["-qmp", f"unix:{machine.second},server=on,wait=off"]
         guest["vm"] = machine.__enter__()
         machine.wait_agent()
     return guest["vm"]
@@ -50,7 +48,7 @@ def test_exec():
     equal(execute("hostname"), b"micro\n", "hostname")
     execute("sh", "-c", "exit 9", code=9)
     equal(execute("cat", stdin=b"through the port", options=["-i"]), b"through the port", "stdin")
-    done = subprocess.run([cli.find_cli(), "exec", f"qemu:{vm().second}", "--", "uname"],
+    done = subprocess.run([cli.find_cli(), "exec", vm().address, "--", "uname"],
                           capture_output=True, timeout=60, check=False)
     equal(done.stdout, b"Linux\n", "found by the monitor")
 

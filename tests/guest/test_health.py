@@ -25,7 +25,7 @@ DISK = [("virtio-blk-pci,drive={drive},serial=health", 64 << 20)]
 
 def watched(vm, *options):
     vm.wait_agent()
-    return Watch(f"qemu:{vm.second}", *options)
+    return Watch(vm.address, *options)
 
 
 def later(vm, script):
@@ -58,7 +58,7 @@ def arm(vm):
 
 
 def now(vm):
-    done = cli.run("health", f"qemu:{vm.second}", "-o", "json", "--timeout", "20")
+    done = cli.run("health", vm.address, "-o", "json", "--timeout", "20")
     return done.returncode, done.stdout
 
 

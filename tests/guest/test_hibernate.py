@@ -39,16 +39,10 @@ class Guest(VM):
             # Without it the initial RAM disk would wait for it at the first boot.
             subprocess.run(["mkswap", "-q", swap], check=True, env=dict(os.environ, PATH=PATH))
         super().__init__(kernel, initrd, memory=512, append="root=/dev/vda rw resume=/dev/vdb")
-        self.second = self.directory / "second.sock"
         self.arguments += [
-            "-qmp", f"unix:{self.second},server=on,wait=off", "-global", "ICH9-LPC.disable_s3=0",
-            "-global", "ICH9-LPC.disable_s4=0",
+            "-global", "ICH9-LPC.disable_s3=0", "-global", "ICH9-LPC.disable_s4=0",
             "-drive", f"file={root},if=none,id=root,format=qcow2", "-device", "virtio-blk-pci,drive=root",
             "-drive", f"file={swap},if=none,id=swap,format=raw", "-device", "virtio-blk-pci,drive=swap"]
-
-    @property
-    def address(self):
-        return f"qemu:{self.second}"
 
     def marks(self):
         """What another boot would not have."""

@@ -22,13 +22,7 @@ from vm import VM
 
 
 def machine(*more):
-    vm = VM(*micro.image(find_agent()), memory=256, devices=more)
-    vm.arguments += ["-qmp", f"unix:{vm.directory}/second.sock,server=on,wait=off"]
-    return vm
-
-
-def address(vm):
-    return f"qemu:{vm.directory}/second.sock"
+    return VM(*micro.image(find_agent()), memory=256, devices=more)
 
 
 def boot_id(vm):
@@ -39,7 +33,7 @@ def boot_id(vm):
 def test_shutdown_is_waited_for_by_its_event():
     with machine() as vm:
         vm.wait_agent()
-        done = json.loads(pvtools("shutdown", address(vm), "--wait", "--timeout", "90", "-o", "json"))
+        done = json.loads(pvtools("shutdown", vm.address, "--wait", "--timeout", "90", "-o", "json"))
         equal(done, {"accepted": True, "by": "agent", "ended": True}, "answer")
         vm.monitor.wait_event("SHUTDOWN", 30)
         equal(vm.wait_exit(30), 0, "QEMU's exit")
@@ -57,7 +51,7 @@ def test_reboot_is_over_when_another_boot_answers():
         with machine() as vm:
             vm.wait_agent()
             first = boot_id(vm)
-            where = address(vm) if kind == "qemu" else f"unix:{vm.agent_socket}"
+            where = vm.address if kind == "qemu" else f"unix:{vm.agent_socket}"
             check("is back" in pvtools("reboot", where, "--wait", "--timeout", "90"), kind)
             check(boot_id(vm) != first, f"{kind}: another boot")
 
@@ -65,7 +59,7 @@ def test_reboot_is_over_when_another_boot_answers():
 def test_suspend_and_wake_up():
     with machine("-global", "ICH9-LPC.disable_s3=0") as vm:
         vm.wait_agent()
-        check("is asleep" in pvtools("suspend", address(vm), "--wait", "--timeout", "60"), "answer")
+        check("is asleep" in pvtools("suspend", vm.address, "--wait", "--timeout", "60"), "answer")
         equal(vm.monitor.command("query-status")["status"], "suspended", "QEMU's word")
         vm.monitor.command("system_wakeup")
         vm.wait_agent()
@@ -85,19 +79,17 @@ def wait_silent(vm, timeout=120):
 
 
 def test_the_power_button_when_the_agent_is_gone():
-    vm = VM(*debian.image(find_agent()))
-    vm.arguments += ["-qmp", f"unix:{vm.directory}/second.sock,server=on,wait=off"]
-    with vm:
+    with VM(*debian.image(find_agent())) as vm:
         vm.wait_agent()
         with vm.line() as line:
             sh(line, "systemctl is-active systemd-logind || systemctl start systemd-logind")
             sh(line, "systemd-run --on-active=1 --timer-property=AccuracySec=100ms "
                      "systemctl stop pvtools-agent.service")
         wait_silent(vm)
-        done = subprocess.run([find_cli(), "shutdown", address(vm), "--timeout", "3"],
+        done = subprocess.run([find_cli(), "shutdown", vm.address, "--timeout", "3"],
                               capture_output=True, text=True, timeout=100, check=False)
         equal(done.returncode, 4, f"without the fallback: {done.stderr}")
-        done = json.loads(pvtools("shutdown", address(vm), "--fallback", "acpi", "--wait", "--timeout",
+        done = json.loads(pvtools("shutdown", vm.address, "--fallback", "acpi", "--wait", "--timeout",
                                   "120", "-o", "json"))
         equal(done, {"accepted": True, "by": "acpi", "ended": True}, "answer")
         equal(vm.wait_exit(60), 0, "QEMU's exit")
@@ -108,7 +100,7 @@ def test_an_end_that_does_not_come():
         vm.wait_agent()
         with vm.line() as line:
             sh(line, "printf '#!/bin/sh\\nexit 0\\n' > /sbin/shutdown")
-        done = subprocess.run([find_cli(), "shutdown", address(vm), "--wait", "--timeout", "4"],
+        done = subprocess.run([find_cli(), "shutdown", vm.address, "--wait", "--timeout", "4"],
                               capture_output=True, text=True, timeout=100, check=False)
         equal(done.returncode, 4, done.stderr)
         check("not off" in done.stderr, done.stderr)

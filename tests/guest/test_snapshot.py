@@ -30,16 +30,10 @@ DISKS = [("virtio-blk-pci,drive={drive},serial=one,id=one", 64 << 20),
 
 
 class Guest(VM):
-    """A micro guest with a filesystem on its first disk and a monitor for pvtools."""
+    """A micro guest with a filesystem on its first disk."""
 
     def __init__(self):
         super().__init__(*micro.image(find_agent()), memory=256, disks=DISKS, append="pvt.mount")
-        self.second = self.directory / "qmp2.sock"
-        self.arguments += ["-qmp", f"unix:{self.second},server=on,wait=off"]
-
-    @property
-    def address(self):
-        return f"qemu:{self.second}"
 
     def thawed(self):
         with self.line() as line:

@@ -49,8 +49,6 @@ class Guest(VM):
         super().__init__(*debian.image(find_agent(), full_kernel=True, database=True), memory=1536,
                          disks=[(f"virtio-blk-pci,drive={{drive}},serial={name}", size << 20)
                                 for name, size in DISKS.items()])
-        self.second = self.directory / "qmp2.sock"
-        self.arguments += ["-qmp", f"unix:{self.second},server=on,wait=off"]
 
     def script(self, *words, timeout=300):
         with self.line(timeout=timeout) as line:
@@ -120,7 +118,7 @@ def test_an_nfs_server_that_is_gone():
         frozen = line.ask("guest-fsfreeze-freeze")
         check(frozen >= 1 + len(DISKS), f"{frozen} filesystems frozen")
         equal(line.ask("guest-fsfreeze-thaw"), frozen, "thawed")
-    process = cli.start("snapshot", f"qemu:{vm.second}", "--to", to, "-o", "json")
+    process = cli.start("snapshot", vm.address, "--to", to, "-o", "json")
     out, _ = process.communicate(timeout=300)
     equal((process.returncode, json.loads(out)["verdict"]), (0, "consistent"), out)
     with vm.line(timeout=120) as line:

@@ -29,20 +29,23 @@ def accelerator():
 
 class VM:
     """A context manager; `devices` are further QEMU arguments, `disks` are
-    (device arguments, size) of scratch disks, {drive} standing for the drive."""
+    (device arguments, size) of scratch disks, {drive} standing for the drive.
+    The test itself holds the first monitor; what it tests uses the second, at `address`."""
 
     def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
                  disks=(), network=True, port=True, paused=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-vm-"))
         self.agent_socket = self.directory / "agent.sock"
         self.qmp_socket = self.directory / "qmp.sock"
+        self.second = self.directory / "second.sock"
+        self.address = f"qemu:{self.second}"
         self.console = self.directory / "console.log"
         self.arguments = [
             "qemu-system-x86_64", "-machine", "q35", *accelerator(), "-smp", smp, "-m", str(memory),
             "-nodefaults", "-display", "none", "-kernel", str(kernel), "-initrd", str(initrd),
             "-append", f"console=ttyS0 quiet panic=-1 {'root=/dev/vda rw ' if disk else ''}{append}",
             "-serial", f"file:{self.console}", "-qmp", f"unix:{self.qmp_socket},server=on,wait=off",
-            "-device", "virtio-serial-pci,id=vser",
+            "-qmp", f"unix:{self.second},server=on,wait=off", "-device", "virtio-serial-pci,id=vser",
             "-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"]
         self.extended_socket = self.directory / "extended.sock"
         if port:

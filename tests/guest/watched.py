@@ -26,11 +26,8 @@ def image(agent=None, programs=("/usr/bin/chrt",)):
 
 
 def machine(*more, agent=None, **keywords):
-    """With what a crash and a hang are told by, and a monitor for the watcher."""
+    """With what a crash and a hang are told by."""
     keywords.setdefault("smp", "1")
     keywords.setdefault("memory", 256)
-    vm = VM(*image(agent), devices=["-device", "pvpanic", "-device", "i6300esb",
-                                    "-device", "virtio-balloon-pci", *more], **keywords)
-    vm.second = vm.directory / "second.sock"
-    vm.arguments += ["-qmp", f"unix:{vm.second},server=on,wait=off"]
-    return vm
+    return VM(*image(agent), devices=["-device", "pvpanic", "-device", "i6300esb",
+                                      "-device", "virtio-balloon-pci", *more], **keywords)
