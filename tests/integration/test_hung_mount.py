@@ -49,7 +49,8 @@ def test_it_is_never_asked_twice():
         before = threads(agent)
         for _ in range(50):
             entry(line, dead.path)
-        check(threads(agent) <= before + 1, f"threads grew from {before} to {threads(agent)}")
+        # Besides the one that is stuck, pools have threads that come and go.
+        check(threads(agent) <= before + 6, f"threads grew from {before} to {threads(agent)}")
         equal(line.ask("pvt-get-status")["hung-mounts"], [dead.path], "hung-mounts")
 
 
