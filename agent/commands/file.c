@@ -4,6 +4,7 @@
  * is in the file, and a read sees what is there now.
  */
 #include "agent/core/call.h"
+#include "agent/core/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #define MAX_HANDLES 256
 #define DEFAULT_COUNT 4096
 #define MAX_COUNT (48 * 1024 * 1024)
+/* Contents that are on their way, read or waiting to be written to who asked. */
+#define MAX_UNDER_WAY (96 * 1024 * 1024)
 
 typedef struct
 {
@@ -191,15 +194,52 @@ buffer_size (int fd, gsize count)
   return MIN (count, (gsize) (st.st_size - at) + 1);
 }
 
+static gsize under_way;
+
+/* What was read, until it is in the answer. */
+typedef struct
+{
+  guint8 *data;
+  gsize size;
+} Contents;
+
+static void
+free_contents (gpointer data)
+{
+  Contents *contents = data;
+
+  g_atomic_pointer_add (&under_way, -(gssize) contents->size);
+  g_free (contents->data);
+  g_free (contents);
+}
+
+/* NULL with @error when so much is read already by who does not take it. One alone
+ * always may. */
+static Contents *
+new_contents (gsize size, GError **error)
+{
+  gsize others = (gsize) g_atomic_pointer_add (&under_way, (gssize) size) + pvt_channels_waiting ();
+  Contents *contents = g_new (Contents, 1);
+
+  *contents = (Contents){ NULL, size };
+  if (others + size <= MAX_UNDER_WAY)
+    contents->data = g_malloc (size + 1);
+  if (contents->data)
+    return contents;
+  free_contents (contents);
+  pvt_call_fail (error, "%" G_GSIZE_FORMAT " bytes of earlier answers are not taken yet: read less at a time",
+                 others);
+  return NULL;
+}
+
 gboolean
 pvt_handle_guest_file_read (PvtCall *call G_GNUC_UNUSED, const PvtGuestFileReadArgs *args,
                             PvtGuestFileRead **result, GError **error)
 {
   gint64 count = args->has_count ? args->count : DEFAULT_COUNT;
   OpenFile *file;
-  guint8 *data;
+  Contents *contents;
   gboolean eof = FALSE;
-  gsize size;
   gssize n;
 
   if (count < 0 || count > MAX_COUNT)
@@ -208,22 +248,26 @@ pvt_handle_guest_file_read (PvtCall *call G_GNUC_UNUSED, const PvtGuestFileReadA
   file = take (args->handle, error);
   if (file == NULL)
     return FALSE;
-  size = buffer_size (file->fd, (gsize) count);
-  data = g_malloc (size + 1);
-  n = read_fully (file->fd, data, size, &eof);
+  contents = new_contents (buffer_size (file->fd, (gsize) count), error);
+  if (contents == NULL)
+    {
+      put_back (file);
+      return FALSE;
+    }
+  n = read_fully (file->fd, contents->data, contents->size, &eof);
   if (n < 0)
     pvt_call_fail (error, "failed to read file: %s", g_strerror (errno));
   file->eof = eof;
   put_back (file);
   if (n < 0)
     {
-      g_free (data);
+      free_contents (contents);
       return FALSE;
     }
   *result = pvt_guest_file_read_new ();
   (*result)->count = n;
   (*result)->eof = eof;
-  (*result)->buf_b64 = g_bytes_new_take (data, (gsize) n);
+  (*result)->buf_b64 = g_bytes_new_with_free_func (contents->data, (gsize) n, free_contents, contents);
   return TRUE;
 }
 

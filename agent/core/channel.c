@@ -27,12 +27,22 @@ struct _PvtChannel
   PvtBuf out;
   gsize out_done; /* bytes of out that are written */
   gsize keep;     /* what out keeps when it is empty */
+  gsize counted;  /* of what waits, in all_waiting */
   GSource *source;
   gpointer tag;
   GIOCondition watched;
   gboolean parked;  /* the peer is gone, nobody watches the descriptor */
   gboolean running; /* inside process() */
+  int broken;       /* errno of a write: to be told of from the main loop; 0: none */
 };
+
+static gsize all_waiting;
+
+gsize
+pvt_channels_waiting (void)
+{
+  return (gsize) g_atomic_pointer_get (&all_waiting);
+}
 
 gsize
 pvt_channel_waiting (const PvtChannel *channel)
@@ -118,7 +128,9 @@ peer_gone (PvtChannel *channel, int error_number)
   channel->gone (channel, error_number, channel->user_data);
 }
 
-/* FALSE when the peer is gone, and the channel perhaps with it. */
+/* FALSE when the peer is gone. Whoever sends, streams and jobs among them, is in the
+ * middle of something: the owner, who may free the channel with all of it, hears of it
+ * from the main loop. */
 static gboolean
 flush (PvtChannel *channel)
 {
@@ -132,8 +144,8 @@ flush (PvtChannel *channel)
         break;
       if (n < 0)
         {
-          channel->running = FALSE;
-          peer_gone (channel, errno);
+          channel->broken = errno;
+          g_source_set_ready_time (channel->source, 0);
           return FALSE;
         }
       channel->out_done += (gsize) n;
@@ -142,22 +154,34 @@ flush (PvtChannel *channel)
   return TRUE;
 }
 
+static void
+count_waiting (PvtChannel *channel)
+{
+  gsize now = pvt_channel_waiting (channel);
+
+  g_atomic_pointer_add (&all_waiting, (gssize) (now - channel->counted));
+  channel->counted = now;
+}
+
 /* Handles and writes in turns until both have to wait. */
 static void
 process (PvtChannel *channel)
 {
-  if (channel->running)
+  gboolean ok;
+
+  if (channel->running || channel->broken)
     return; /* asked for from inside: the loop goes round once more anyway */
   channel->running = TRUE;
   do
     {
       channel->dialect->handle (channel->state);
-      if (!flush (channel))
-        return;
+      ok = flush (channel);
     }
-  while (pvt_channel_has_room (channel) && channel->dialect->pending (channel->state));
+  while (ok && pvt_channel_has_room (channel) && channel->dialect->pending (channel->state));
   channel->running = FALSE;
-  watch (channel);
+  count_waiting (channel);
+  if (ok)
+    watch (channel);
 }
 
 void
@@ -184,12 +208,28 @@ readable (PvtChannel *channel)
   process (channel);
 }
 
+static void
+write_failed (PvtChannel *channel)
+{
+  int error_number = channel->broken;
+
+  channel->broken = 0;
+  g_source_set_ready_time (channel->source, -1);
+  peer_gone (channel, error_number);
+}
+
 static gboolean
 dispatch_source (GSource *source, GSourceFunc callback G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
 {
   PvtChannel *channel = ((ChannelSource *) source)->channel;
-  GIOCondition ready = g_source_query_unix_fd (source, channel->tag);
+  GIOCondition ready;
 
+  if (channel->broken)
+    {
+      write_failed (channel);
+      return G_SOURCE_CONTINUE;
+    }
+  ready = g_source_query_unix_fd (source, channel->tag);
   /* Data first: what came before a hang-up is still answered. */
   if ((ready & G_IO_IN) && !may_read (channel))
     ask_for (channel, channel->watched & ~(guint) G_IO_IN);
@@ -234,6 +274,8 @@ pvt_channel_free (PvtChannel *channel)
   channel->running = TRUE; /* what ends now has nobody to tell */
   channel->dialect->close (channel->state);
   pvt_buf_clear (&channel->out);
+  channel->out_done = 0;
+  count_waiting (channel);
   g_source_destroy (channel->source);
   g_source_unref (channel->source);
   close (channel->fd);

@@ -21,6 +21,9 @@ PvtChannel *pvt_channel_new (int fd, const char *name, gboolean extended, PvtCha
 
 void pvt_channel_free (PvtChannel *channel);
 
+/* Bytes that all channels together have to write yet. Any thread. */
+gsize pvt_channels_waiting (void);
+
 int pvt_channel_fd (const PvtChannel *channel);
 
 /*

@@ -258,6 +258,8 @@ stream_packet (Extended *extended, const PvtPacket *packet)
       send_error (extended, packet->id, "the request was cancelled");
       g_hash_table_remove (extended->calls, GUINT_TO_POINTER (packet->id));
     }
+  else if (call->job)
+    return; /* a stream begins with the reply; until then it is the handler's, on its thread */
   else if (packet->type == PVT_PACKET_DATA)
     pvt_stream_data (call->stream, packet->data, packet->len);
   else if (packet->type == PVT_PACKET_CONTROL)

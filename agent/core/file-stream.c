@@ -17,6 +17,8 @@
 
 /* Fewer turns between the thread and the main loop. */
 #define PIPE_SIZE (1024 * 1024)
+/* Each has a thread. */
+#define MAX_TRANSFERS 128
 
 typedef struct
 {
@@ -29,6 +31,8 @@ typedef struct
   PvtSum64 sum; /* of what is written */
   char *error;
 } Transfer;
+
+static gint n_transfers;
 
 static void
 note_error (Transfer *transfer, const char *what)
@@ -131,6 +135,16 @@ write_file (Transfer *transfer, char *chunk)
     put_in_place (transfer);
 }
 
+static void
+free_transfer (Transfer *transfer)
+{
+  pvt_stream_unref (transfer->stream);
+  g_free (transfer->path);
+  g_free (transfer->partial);
+  g_free (transfer);
+  g_atomic_int_add (&n_transfers, -1);
+}
+
 /* Also the end of a line that was cut looks like the end of the data: the stream
  * knows. What came until then stays for the next attempt. */
 static gpointer
@@ -147,11 +161,23 @@ run (gpointer data)
   close (transfer->file);
   close (transfer->pipe);
   pvt_stream_finish (transfer->stream, reads ? NULL : &transfer->sum, transfer->error);
-  pvt_stream_unref (transfer->stream);
-  g_free (transfer->path);
-  g_free (transfer->partial);
-  g_free (transfer);
+  free_transfer (transfer);
   return NULL;
+}
+
+/* FALSE with @error when there are too many, or no thread is to be had. */
+static gboolean
+start_thread (Transfer *transfer, GError **error)
+{
+  GThread *thread = NULL;
+
+  if (g_atomic_int_get (&n_transfers) > MAX_TRANSFERS)
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "%d transfers are under way already", MAX_TRANSFERS);
+  else
+    thread = g_thread_try_new ("file", run, transfer, error);
+  if (thread)
+    g_thread_unref (thread);
+  return thread != NULL;
 }
 
 static gboolean
@@ -169,6 +195,7 @@ start (PvtStream *stream, int file, const char *path, char *partial, const PvtFi
     }
   fcntl (ends[0], F_SETPIPE_SZ, PIPE_SIZE);
   transfer = g_new0 (Transfer, 1);
+  g_atomic_int_inc (&n_transfers);
   transfer->stream = pvt_stream_ref (stream);
   transfer->file = file;
   transfer->path = g_strdup (path);
@@ -185,8 +212,12 @@ start (PvtStream *stream, int file, const char *path, char *partial, const PvtFi
       pvt_stream_attach_sum (stream);
       pvt_stream_attach (stream, -1, ends[0], -1);
     }
-  g_thread_unref (g_thread_new ("file", run, transfer));
-  return TRUE;
+  if (start_thread (transfer, error))
+    return TRUE;
+  close (transfer->file);
+  close (transfer->pipe);
+  free_transfer (transfer);
+  return FALSE;
 }
 
 /* ---- the commands' side ---- */

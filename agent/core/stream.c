@@ -48,7 +48,7 @@ struct _PvtStream
   gatomicrefcount refs;
   const PvtStreamOps *ops; /* NULL once dropped */
   gpointer user_data;
-  gboolean attached;
+  gboolean attached, dropped; /* under the lock */
   Output outputs[2];
   int in; /* -1 once closed */
   guint in_source;
@@ -69,6 +69,9 @@ struct _PvtStream
   const PvtStreamFeed *feed; /* NULL: none, or dropped */
   gpointer feed_data;
 };
+
+/* Of what a handler attaches on its thread while the host may give the stream up. */
+static GMutex lock;
 
 PvtStream *
 pvt_stream_new (const PvtStreamOps *ops, gpointer user_data)
@@ -182,10 +185,24 @@ take_fd (int *place, int fd)
 void
 pvt_stream_attach (PvtStream *stream, int in, int out, int err)
 {
-  stream->attached = TRUE;
-  take_fd (&stream->in, in);
-  take_fd (&stream->outputs[0].fd, out);
-  take_fd (&stream->outputs[1].fd, err);
+  gboolean late;
+
+  g_mutex_lock (&lock);
+  late = stream->dropped;
+  if (!late)
+    {
+      stream->attached = TRUE;
+      take_fd (&stream->in, in);
+      take_fd (&stream->outputs[0].fd, out);
+      take_fd (&stream->outputs[1].fd, err);
+    }
+  g_mutex_unlock (&lock);
+  if (!late)
+    return;
+  /* The host gave it up meanwhile: who is at the far ends has to see it. */
+  close_fd (&in);
+  close_fd (&out);
+  close_fd (&err);
 }
 
 void
@@ -578,8 +595,12 @@ pvt_stream_finish (PvtStream *stream, const PvtSum64 *sum, char *error)
 void
 pvt_stream_drop (PvtStream *stream)
 {
-  gboolean terminal = stream->terminal >= 0;
+  gboolean terminal;
 
+  g_mutex_lock (&lock);
+  stream->dropped = TRUE;
+  g_mutex_unlock (&lock);
+  terminal = stream->terminal >= 0;
   stream->ops = NULL;
   drop_feed (stream);
   close_all (stream);

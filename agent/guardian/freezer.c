@@ -86,7 +86,12 @@ static gboolean
 guardian_ended (gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED,
                 gpointer data G_GNUC_UNUSED)
 {
-  g_thread_unref (g_thread_new ("after-freeze", after_automatic_end, NULL));
+  GThread *thread = g_thread_try_new ("after-freeze", after_automatic_end, NULL, NULL);
+
+  if (thread)
+    g_thread_unref (thread);
+  else
+    after_automatic_end (NULL);
   return G_SOURCE_REMOVE;
 }
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "buf.h"
 
+/* A small buffer is doubled; what is larger grows by half, as it may stay so for long. */
+#define DOUBLED (1024 * 1024)
+
 void
 pvt_buf_grow (PvtBuf *buf, gsize more)
 {
@@ -9,7 +12,7 @@ pvt_buf_grow (PvtBuf *buf, gsize more)
   if (more > G_MAXSIZE / 4 || buf->len > G_MAXSIZE / 4)
     g_error ("buffer of %" G_GSIZE_FORMAT " bytes cannot grow by %" G_GSIZE_FORMAT, buf->len, more);
   while (cap - buf->len < more)
-    cap *= 2;
+    cap += cap < DOUBLED ? cap : cap / 2;
   buf->data = g_realloc (buf->data, cap);
   buf->cap = cap;
 }
