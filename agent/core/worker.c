@@ -24,9 +24,30 @@ struct _PvtJob
   PvtJobDone done; /* NULL once answered or abandoned */
   gpointer user_data;
   guint budget_ms, timer;
+  gboolean lost; /* nobody waits for it, but its thread is not back yet */
 };
 
-static GThreadPool *pool;
+/* What ends a freeze has threads of its own: all others may hang, on what is frozen
+ * above all. */
+static GThreadPool *pool, *thaw_pool;
+
+/* Main loop. A thread that hangs, as on a dead mount, is made up for by another. */
+static guint n_lost;
+
+static void
+count_lost (gint change)
+{
+  n_lost += (guint) change;
+  g_thread_pool_set_max_threads (pool, (gint) (PVT_MAX_WORKERS + MIN (n_lost, PVT_MAX_LOST_WORKERS)), NULL);
+}
+
+static void
+lose (PvtJob *job)
+{
+  if (!job->lost)
+    count_lost (1);
+  job->lost = TRUE;
+}
 
 static void
 job_unref (PvtJob *job)
@@ -62,6 +83,8 @@ finished (gpointer data)
 {
   PvtJob *job = data;
 
+  if (job->lost)
+    count_lost (-1);
   answer (job, job->error);
   job_unref (job);
   return G_SOURCE_REMOVE;
@@ -78,8 +101,10 @@ out_of_time (gpointer data)
 
   job->timer = 0;
   /* A handler that is past giving up answers in a moment. */
-  if (g_atomic_int_compare_and_exchange (&job->cancelled, 0, 1))
-    answer (job, error);
+  if (!g_atomic_int_compare_and_exchange (&job->cancelled, 0, 1))
+    return G_SOURCE_REMOVE;
+  lose (job);
+  answer (job, error);
   return G_SOURCE_REMOVE;
 }
 
@@ -94,6 +119,12 @@ run (gpointer data, gpointer user_data G_GNUC_UNUSED)
   g_idle_add_full (G_PRIORITY_DEFAULT, finished, job, NULL);
 }
 
+static gboolean
+ends_a_freeze (const PvtCommandInfo *info)
+{
+  return info->frozen && info->command_class == PVT_CLASS_QUIESCE;
+}
+
 PvtJob *
 pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *stream,
                    gpointer args, guint deadline_ms, PvtJobDone done, gpointer user_data)
@@ -102,7 +133,10 @@ pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *st
   guint budget_ms = command->info->budget_ms;
 
   if (pool == NULL)
-    pool = g_thread_pool_new (run, NULL, PVT_MAX_WORKERS, FALSE, NULL);
+    {
+      pool = g_thread_pool_new (run, NULL, PVT_MAX_WORKERS, FALSE, NULL);
+      thaw_pool = g_thread_pool_new (run, NULL, PVT_MAX_THAWERS, FALSE, NULL);
+    }
   job->budget_ms = deadline_ms ? MIN (deadline_ms, budget_ms) : budget_ms;
   g_atomic_ref_count_init (&job->refs);
   job->channel = g_strdup (channel);
@@ -117,7 +151,7 @@ pvt_worker_submit (const PvtCommand *command, const char *channel, PvtStream *st
   job->done = done;
   job->user_data = user_data;
   job->timer = g_timeout_add (job->budget_ms, out_of_time, job);
-  g_thread_pool_push (pool, job, NULL);
+  g_thread_pool_push (ends_a_freeze (command->info) ? thaw_pool : pool, job, NULL);
   return job;
 }
 
@@ -125,6 +159,7 @@ void
 pvt_job_abandon (PvtJob *job)
 {
   job->done = NULL;
+  lose (job);
   g_atomic_int_compare_and_exchange (&job->cancelled, 0, 1);
   g_clear_handle_id (&job->timer, g_source_remove);
 }

@@ -9,6 +9,9 @@
 #include "call.h"
 
 #define PVT_MAX_WORKERS 8
+/* And beside them as many as hang past their budget, up to this; and for thaws. */
+#define PVT_MAX_LOST_WORKERS 56
+#define PVT_MAX_THAWERS 2
 
 /* The answer. Exactly once, on the main loop. @result is the handler's, valid
  * during the call; @error NULL on success. */

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a hostile or unlucky client, host or mount can do to the agent: nothing that lasts."""
+
+import base64
+import json
+import os
+import pathlib
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+import tap
+from agent import Agent
+from deadmount import DeadMount
+from disks import Disks
+from packets import CANCEL, DATA, END, REPLY, REQUEST, Extended, Packets
+from tap import Skip, check, equal
+from wire import AgentError
+
+LIMIT = 30  # seconds until a condition must hold
+
+
+def until(condition, what):
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        check(time.monotonic() < deadline, what)
+        time.sleep(0.02)
+
+
+def threads(agent):
+    return len(list(pathlib.Path(f"/proc/{agent.process.pid}/task").iterdir()))
+
+
+def alive(agent):
+    with agent.line() as line:
+        equal(line.ask("guest-ping"), {}, "ping")
+
+
+def test_a_client_that_hears_nothing_any_more():
+    """Its end of the line takes no byte, and does not count as hung up: the agent learns of
+    it while it sends a stream's last packets."""
+    with Extended() as agent:
+        before = agent.descriptors()
+        place = agent.here / "file"
+        place.write_bytes(b"x" * 4096)
+        for name, arguments in (("pvt-exec", {"argv": ["sleep", "0.3"]}),
+                                ("pvt-exec", {"argv": ["sh", "-c", "sleep 0.3; echo x"]}),
+                                ("pvt-subscribe", {"heartbeat_ms": 100})):
+            with Packets(agent.extended) as line:
+                line.hello()
+                line.ask(5, name, **arguments)
+                check("return" in line.reply(5), name)
+                line.sock.shutdown(socket.SHUT_RD)
+                until(lambda: agent.descriptors() <= before, f"{name}: still connected")
+            alive(agent)
+        with Packets(agent.extended) as line:
+            line.hello()
+            line.ask(5, "pvt-write-file", path=str(place))
+            check("return" in line.reply(5), "write")
+            line.sock.shutdown(socket.SHUT_RD)
+            line.send(DATA, 5, b"y" * 65536)
+            line.send(DATA, 5)
+            until(lambda: agent.descriptors() <= before, "write: still connected")
+        alive(agent)
+
+
+def test_a_transfer_cancelled_while_it_begins():
+    with Extended() as agent:
+        place = agent.here / "file"
+        with place.open("wb") as file:
+            file.truncate(64 << 20)
+        with Packets(agent.extended) as line:
+            line.hello()
+            line.ask(1, "pvt-get-uptime")
+            line.reply(1)
+            descriptors = agent.descriptors()
+            for number in range(10, 210):
+                line.ask(number, "pvt-read-file", path=str(place))
+                line.send(CANCEL, number)
+                line.reply(number)
+            until(lambda: agent.descriptors() <= descriptors, f"{agent.descriptors() - descriptors} descriptors stay open")
+            until(lambda: threads(agent) < 30, f"{threads(agent)} threads stay")
+
+
+def test_a_thaw_waits_for_no_other_command():
+    with Disks() as disks, Extended() as agent, Packets(agent.extended) as line:
+        place = disks.make()
+        line.hello()
+        line.ask(2, "pvt-freeze", mountpoints=[str(place)])
+        check("return" in line.reply(2), "freeze")
+        for number in range(10, 30):
+            line.ask(number, "pvt-get-cpu-usage", interval_ms=5000)
+        line.ask(3, "guest-fsfreeze-thaw")
+        equal(json.loads(line.read_until(REPLY)[3]), {"return": 1}, "the first answer")
+
+
+def test_threads_that_hang_are_made_up_for():
+    # The leak checker stops every thread at exit, and these cannot be stopped.
+    with DeadMount() as dead, Extended(env={"ASAN_OPTIONS": "detect_leaks=0"}) as agent, \
+            Packets(agent.extended, timeout=60) as line:
+        line.hello()
+        for number in range(10, 30):
+            line.send(REQUEST, number, {"execute": "guest-file-open", "deadline-ms": 100,
+                                        "arguments": {"path": f"{dead.path}/file"}})
+        for number in range(10, 30):
+            check("given up" in json.loads(line.read_until(REPLY)[3])["error"]["desc"], "the dead")
+        line.ask(40, "guest-file-open", path="/etc/passwd")
+        check("return" in line.reply(40), "the living")
+        before = threads(agent)
+        dead.revive()
+        until(lambda: threads(agent) < before, "threads stay")
+
+
+def answers(line, numbers):
+    """Of requests that are answered in any order."""
+    found = {}
+    while len(found) < len(numbers):
+        _, _, number, text = line.read_until(REPLY)
+        found[number] = json.loads(text)
+    return found
+
+
+def limited(agent):
+    """As its unit limits it; a sanitizer maps more than that."""
+    if agent.sanitized:
+        raise Skip("the sanitizer's own memory is beyond the limit")
+    resource.prlimit(agent.process.pid, resource.RLIMIT_DATA, (512 << 20, resource.RLIM_INFINITY))
+
+
+def sparse(agent, size):
+    place = agent.here / "file"
+    with place.open("wb") as file:
+        file.truncate(size)
+    return str(place)
+
+
+def test_many_transfers_at_a_time():
+    with Extended() as agent:
+        place = sparse(agent, 64 << 20)
+        limited(agent)
+        lines = [Packets(agent.extended) for _ in range(4)]
+        for line in lines:
+            line.hello()
+            for number in range(10, 70):
+                line.ask(number, "pvt-read-file", path=place)
+        refused = sum("error" in answer for line in lines for answer in answers(line, range(10, 70)).values())
+        for line in lines:
+            line.sock.close()
+        equal(refused, 4 * 60 - 128, "refused")
+        until(lambda: threads(agent) < 20, "threads stay")
+        with Packets(agent.extended) as line:
+            line.hello()
+            line.ask(2, "pvt-read-file", path=place)
+            check("return" in line.reply(2), "all is as before")
+
+
+def test_answers_that_nobody_takes():
+    with Extended() as agent:
+        place = sparse(agent, 48 << 20)
+        limited(agent)
+        with Packets(agent.extended, timeout=60) as line:
+            line.hello()
+            for number in range(10, 70):
+                line.ask(number, "guest-file-open", path=place)
+            handles = [answer["return"] for answer in answers(line, range(10, 70)).values()]
+            for number, handle in enumerate(handles, 100):
+                line.ask(number, "guest-file-read", handle=handle, count=48 << 20)
+            with agent.line() as other:
+                until(lambda: "not taken yet" in json.dumps(
+                    other.ask_raw(other.request("guest-file-read", handle=handles[0], count=48 << 20))), "no bound")
+        alive(agent)
+        check(agent.peak_kb() < 400 << 10, f"{agent.peak_kb()} kB")
+
+
+if __name__ == "__main__":
+    tap.main(globals(), sys.argv[1:])
