@@ -16,6 +16,7 @@ struct _PvtListener
   const PvtChannelConfig *config;
   int fd;
   guint watch; /* 0 while the house is full */
+  gboolean refused; /* somebody was, which the log has */
   GPtrArray *clients;
 };
 
@@ -53,6 +54,14 @@ accept_client (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data
                    g_strerror (errno));
           g_usleep (10000); /* out of descriptors: do not spin */
         }
+      return G_SOURCE_CONTINUE;
+    }
+  if (listener->config->method == PVT_METHOD_VSOCK_LISTEN && !pvt_transport_vsock_is_trusted (client))
+    {
+      pvt_log (listener->refused ? PVT_LOG_DEBUG : PVT_LOG_WARNING,
+               "%s: somebody else than the host has connected, and is refused", listener->config->name);
+      listener->refused = TRUE;
+      close (client);
       return G_SOURCE_CONTINUE;
     }
   g_ptr_array_add (listener->clients,

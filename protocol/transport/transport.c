@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -150,6 +151,30 @@ pvt_transport_listen_vsock (guint32 cid, guint32 port, GError **error)
   if (bind (fd, (struct sockaddr *) &addr, sizeof addr) < 0 || listen (fd, BACKLOG) < 0)
     return fail (fd, error, "cannot listen on", name);
   return fd;
+}
+
+/* Ports below this need a capability, as those of IP do. */
+#define PRIVILEGED_PORTS 1024
+
+gboolean
+pvt_transport_trusts (guint32 cid, guint32 port, guint32 own_cid)
+{
+  return cid == VMADDR_CID_HOST
+         || ((cid == VMADDR_CID_LOCAL || cid == own_cid) && port < PRIVILEGED_PORTS);
+}
+
+gboolean
+pvt_transport_vsock_is_trusted (int fd)
+{
+  struct sockaddr_vm peer;
+  socklen_t len = sizeof peer;
+  guint32 own = VMADDR_CID_LOCAL;
+
+  if (getpeername (fd, (struct sockaddr *) &peer, &len) < 0 || len < sizeof peer)
+    return FALSE;
+  if (ioctl (fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &own) < 0)
+    own = VMADDR_CID_LOCAL;
+  return pvt_transport_trusts (peer.svm_cid, peer.svm_port, own);
 }
 
 int

@@ -20,6 +20,16 @@ int pvt_transport_open_port (const char *path, GError **error);
 int pvt_transport_listen_unix (const char *path, GError **error);
 int pvt_transport_listen_vsock (guint32 cid, guint32 port, GError **error);
 
+/*
+ * Who has connected to a vsock listener: TRUE for the host, and for a process of this
+ * machine's with a privileged port (vsock(7)). Not for its other users, nor for
+ * guests of its own, who reach it by the same address as their host.
+ */
+gboolean pvt_transport_vsock_is_trusted (int fd);
+
+/* The same of addresses; @own_cid: this machine's. */
+gboolean pvt_transport_trusts (guint32 cid, guint32 port, guint32 own_cid);
+
 /* The host's end. Connecting does not block for longer than the peer's backlog
  * takes: unix sockets connect at once or fail. */
 int pvt_transport_connect_unix (const char *path, GError **error);

@@ -91,6 +91,23 @@ vsock_addresses (void **state G_GNUC_UNUSED)
     }
 }
 
+/* Whoever is heard can be root. */
+static void
+vsock_peers (void **state G_GNUC_UNUSED)
+{
+  assert_true (pvt_transport_trusts (2, 1, 3));
+  assert_true (pvt_transport_trusts (2, 4000000000u, 3));
+  assert_true (pvt_transport_trusts (1, 1023, 3));
+  assert_true (pvt_transport_trusts (3, 1023, 3));
+  /* Any user of this machine, by both of its addresses. */
+  assert_false (pvt_transport_trusts (1, 1024, 3));
+  assert_false (pvt_transport_trusts (3, 1024, 3));
+  /* A guest of this machine's own, a sibling's, nobody's. */
+  assert_false (pvt_transport_trusts (4, 1000, 3));
+  assert_false (pvt_transport_trusts (0, 1000, 3));
+  assert_false (pvt_transport_trusts (G_MAXUINT32, 1000, 3));
+}
+
 int
 main (void)
 {
@@ -98,6 +115,7 @@ main (void)
     cmocka_unit_test (unix_sockets),
     cmocka_unit_test (no_socket_is_left_alone),
     cmocka_unit_test (vsock_addresses),
+    cmocka_unit_test (vsock_peers),
   };
 
   return cmocka_run_group_tests_name ("transport", tests, make_directory, remove_directory);
