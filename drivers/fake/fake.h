@@ -38,6 +38,8 @@ struct fake_platform
   unsigned allocs;   /* live private ones */
   int fail_in;       /* the allocation or share to fail, counted down; 0: none */
   const char *wrong; /* what the driver did that it must not */
+  void (*at_barrier) (void *user); /* NULL: nothing happens at one */
+  void *barrier_user;
 };
 
 void fake_platform_init (struct fake_platform *platform);

@@ -168,6 +168,16 @@ fake_now (void *ctx)
   return platform->now_us += platform->step_us;
 }
 
+/* Where another processor may come between: a test says what it does there. */
+static void
+fake_barrier (void *ctx)
+{
+  struct fake_platform *platform = ctx;
+
+  if (platform->at_barrier)
+    platform->at_barrier (platform->barrier_user);
+}
+
 static const struct virtio_hal_ops fake_ops = {
   .alloc = fake_alloc,
   .free = fake_free,
@@ -179,6 +189,7 @@ static const struct virtio_hal_ops fake_ops = {
   .read = fake_read,
   .write = fake_write,
   .now_us = fake_now,
+  .barrier = fake_barrier,
 };
 
 void

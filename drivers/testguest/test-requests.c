@@ -75,7 +75,7 @@ nonsense (uint8_t *data)
   uint64_t far = UINT64_MAX / 512 - 1;
 
   check (simple (99, 0, data, 0, false) == VIRTIO_BLK_S_UNSUPP, "an unknown request is not supported [B15]");
-  check (simple (16, 0, data, 512, false) == VIRTIO_BLK_S_UNSUPP, "nor a report of zones [B13]");
+  check (simple (16, 0, data, 512, false) == VIRTIO_BLK_S_UNSUPP, "nor a report of zones [B13 B16]");
   check (simple (VIRTIO_BLK_T_IN, far, data, 512, false) == VIRTIO_BLK_S_IOERR, "a sector far away fails [B15]");
   check (simple (VIRTIO_BLK_T_IN, UINT64_MAX, data, 512, false) == VIRTIO_BLK_S_IOERR, "and the last there is [B15]");
   check (simple (VIRTIO_BLK_T_IN, 0, data, 512, false) == VIRTIO_BLK_S_OK, "and the disk works on [B15]");

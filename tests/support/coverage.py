@@ -12,7 +12,7 @@ import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = [f"tests/unit/test-virtio-{name}"
-            for name in ("ring", "breach", "device", "drivers", "console", "balloon", "vsock",
+            for name in ("ring", "barrier", "breach", "device", "drivers", "console", "balloon", "vsock",
                          "vsock-breach")]
 
 

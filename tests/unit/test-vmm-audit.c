@@ -75,6 +75,7 @@ static void past_end (void) { request (VIRTIO_BLK_T_IN, 63, 1024, false); offer 
 static void half_sector (void) { request (VIRTIO_BLK_T_IN, 0, 500, false); offer (0); }
 static void flush_at (void) { head (VIRTIO_BLK_T_FLUSH, 3); set_desc (0, RAM_DATA, 16, NEXT, 2); set_desc (2, RAM_DATA + 0x2000, 1, WRITE, 0); offer (0); }
 static void short_id (void) { request (VIRTIO_BLK_T_GET_ID, 0, 19, false); offer (0); }
+static void zone_report (void) { request (VIRTIO_BLK_T_ZONE_REPORT, 0, 512, false); offer (0); }
 static void odd_discard (void) { request (VIRTIO_BLK_T_DISCARD, 0, 20, true); offer (0); }
 
 static void
@@ -149,6 +150,7 @@ static const struct
   { "a flush of a sector", "B5", V1 | VIRTIO_BIT (VIRTIO_BLK_F_FLUSH), flush_at },
   { "a flush without FLUSH", "B3", V1, NULL },
   { "a serial number of 19", "B7", V1, short_id },
+  { "a report of zones", "B16", V1, zone_report },
   { "discards of 20 bytes", "B6", V1 | VIRTIO_BIT (VIRTIO_BLK_F_DISCARD), odd_discard },
   { "unmap in a discard", "B6", V1 | VIRTIO_BIT (VIRTIO_BLK_F_DISCARD), unmap_discard },
   { "a discard that was not negotiated", "B6", V1, unmap_discard },

@@ -415,6 +415,19 @@ test_filter (void **state)
   assert_true (arrives (OTHER, 9));
 }
 
+/* Of features we do not have. */
+static void
+test_commands_nobody_negotiated (void **state)
+{
+  const uint8_t zeroes[64] = { 0 };
+
+  begin ("off", 0);
+  for (uint8_t command = VIRTIO_NET_CTRL_MQ_RSS_CONFIG; command <= VIRTIO_NET_CTRL_MQ_HASH_CONFIG; command++)
+    assert_int_equal (control (VIRTIO_NET_CTRL_MQ, command, zeroes, sizeof zeroes), VIRTIO_NET_ERR);
+  for (uint8_t command = 0; command <= VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET; command++)
+    assert_int_equal (control (VIRTIO_NET_CTRL_NOTF_COAL, command, zeroes, 16), VIRTIO_NET_ERR);
+}
+
 static void
 test_addresses (void **state)
 {
@@ -541,6 +554,7 @@ main (void)
     cmocka_unit_test (test_frames_wait_while_there_are_no_buffers),
     cmocka_unit_test (test_peers_header_is_checked),
     cmocka_unit_test (test_filter),
+    cmocka_unit_test (test_commands_nobody_negotiated),
     cmocka_unit_test (test_addresses),
     cmocka_unit_test (test_link_and_announcement),
     cmocka_unit_test (test_wire_without_room),

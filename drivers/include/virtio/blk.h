@@ -74,6 +74,10 @@ VIRTIO_OFFSET (struct virtio_blk_config, max_secure_erase_sectors, 60);
 #define VIRTIO_BLK_T_DISCARD 11u
 #define VIRTIO_BLK_T_WRITE_ZEROES 13u
 #define VIRTIO_BLK_T_SECURE_ERASE 14u
+/* Between these two are those of disks with zones, which need ZONED. */
+#define VIRTIO_BLK_T_ZONE_APPEND 15u
+#define VIRTIO_BLK_T_ZONE_REPORT 16u
+#define VIRTIO_BLK_T_ZONE_RESET_ALL 26u
 
 /* The readable head of a request; data and one status byte follow it. */
 struct virtio_blk_req

@@ -31,6 +31,7 @@ enum virtio_id
 #define VIRTIO_STATUS_DRIVER 0x02      /* there is a driver for it */
 #define VIRTIO_STATUS_DRIVER_OK 0x04   /* the driver is ready */
 #define VIRTIO_STATUS_FEATURES_OK 0x08 /* negotiation is over */
+#define VIRTIO_STATUS_SUSPEND 0x10     /* since 1.4: the driver wants silence (2.7 there) */
 #define VIRTIO_STATUS_NEEDS_RESET 0x40 /* the device has given up */
 #define VIRTIO_STATUS_FAILED 0x80      /* the driver has given up */
 
@@ -49,6 +50,7 @@ enum virtio_id
 #define VIRTIO_F_NOTIF_CONFIG_DATA 39
 #define VIRTIO_F_RING_RESET 40
 #define VIRTIO_F_ADMIN_VQ 41
+#define VIRTIO_F_SUSPEND 43 /* since 1.4 */
 
 /* No interrupt vector is mapped (4.1.5.1.2). */
 #define VIRTIO_NO_VECTOR 0xffffu

@@ -3,7 +3,14 @@
  * layout. */
 #include "private.h"
 
+#include <virtio/balloon.h>
 #include <virtio/device.h>
+
+static bool
+is_balloon (const struct audit *audit)
+{
+  return audit->hook.dev->id == VIRTIO_ID_BALLOON;
+}
 
 void
 audit_life_write_status (struct audit *audit, uint32_t value)
@@ -30,6 +37,11 @@ audit_life_write_status (struct audit *audit, uint32_t value)
     AUDIT (audit, C1, -1, -1, life->status & VIRTIO_STATUS_DRIVER, "FEATURES_OK without DRIVER");
   if (gained & VIRTIO_STATUS_DRIVER_OK)
     AUDIT (audit, C1, -1, -1, life->ok_read, "DRIVER_OK before FEATURES_OK was read back");
+  if (gained & VIRTIO_STATUS_DRIVER_OK && is_balloon (audit)
+      && audit_has (audit, VIRTIO_BALLOON_F_PAGE_POISON))
+    AUDIT (audit, BL5, -1, -1, life->poison, "it was not written");
+  AUDIT (audit, C20, -1, -1, !(value & VIRTIO_STATUS_SUSPEND) || audit_has (audit, VIRTIO_F_SUSPEND),
+         "%#x is written", value);
   life->status = value;
 }
 
@@ -87,6 +99,15 @@ check_wide (struct audit *audit, uint64_t field)
   life->wide_open = true;
 }
 
+/* 5.5.6.5.1: what fills a guest's free pages. */
+static void
+check_poison (struct audit *audit)
+{
+  audit->life.poison = true;
+  AUDIT (audit, BL5, -1, -1, !(audit->life.status & VIRTIO_STATUS_DRIVER_OK),
+         "it is written after DRIVER_OK");
+}
+
 void
 audit_life_config (struct audit *audit, uint64_t field, unsigned len, bool write)
 {
@@ -99,6 +120,11 @@ audit_life_config (struct audit *audit, uint64_t field, unsigned len, bool write
       check_wide (audit, field);
     }
   else if (!emergency) /* which is for a device that nobody has set up (5.3.4) */
-    AUDIT (audit, C2, -1, -1, audit->life.status & VIRTIO_STATUS_FEATURES_OK, "byte %u is written",
-           (unsigned) field);
+    {
+      AUDIT (audit, C2, -1, -1, audit->life.status & VIRTIO_STATUS_FEATURES_OK, "byte %u is written",
+             (unsigned) field);
+      if (is_balloon (audit) && field < sizeof (struct virtio_balloon_config)
+          && field + len > offsetof (struct virtio_balloon_config, poison_val))
+        check_poison (audit);
+    }
 }

@@ -134,6 +134,30 @@ offloads (struct audit *audit, int q, const struct virtq_chain *chain)
          "%#llx", (unsigned long long) wanted);
 }
 
+/* 5.1.6.5.8: for all queues, or for one. */
+static void
+coalescing (struct audit *audit, int q, uint8_t command)
+{
+  bool one = command == VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET || command == VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET;
+
+  AUDIT (audit, N17, q, -1, one ? HAS (VQ_NOTF_COAL) : HAS (NOTF_COAL), "command %u was not negotiated",
+         command);
+}
+
+/* Commands of a class that also has other features' commands. */
+static void
+multiqueue (struct audit *audit, int q, uint8_t command, const struct virtq_chain *chain)
+{
+  if (command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
+    pairs (audit, q, chain);
+  else
+    AUDIT (audit, N15, q, -1,
+           command == VIRTIO_NET_CTRL_MQ_RSS_CONFIG    ? HAS (RSS)
+           : command == VIRTIO_NET_CTRL_MQ_HASH_CONFIG ? HAS (HASH_REPORT)
+                                                       : false,
+           "command %u was not negotiated", command);
+}
+
 static void
 control (struct audit *audit, int q, const struct virtq_chain *chain)
 {
@@ -147,8 +171,10 @@ control (struct audit *audit, int q, const struct virtq_chain *chain)
     filter_command (audit, q, hdr.command);
   else if (hdr.class_ == VIRTIO_NET_CTRL_MAC && hdr.command == VIRTIO_NET_CTRL_MAC_TABLE_SET)
     mac_table (audit, q, chain);
-  else if (hdr.class_ == VIRTIO_NET_CTRL_MQ && hdr.command == VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET)
-    pairs (audit, q, chain);
+  else if (hdr.class_ == VIRTIO_NET_CTRL_MQ)
+    multiqueue (audit, q, hdr.command, chain);
+  else if (hdr.class_ == VIRTIO_NET_CTRL_NOTF_COAL)
+    coalescing (audit, q, hdr.command);
   else if (hdr.class_ == VIRTIO_NET_CTRL_GUEST_OFFLOADS)
     offloads (audit, q, chain);
 }

@@ -17,6 +17,7 @@
   X (C14, "2.4.2", SHOULD, "a reset is over when the status reads 0") \
   X (C15, "2.5.1", MUST, "optional fields are read when their feature is offered, wide ones between two equal generations") \
   X (C19, "3.3.1", MUST, "what the device has is neither changed nor given to it again") \
+  X (C20, "2.7", MUST, "devices are suspended only when SUSPEND was negotiated") \
   X (F1, "6.1", MUST, "VERSION_1 is accepted") \
   X (F3, "6.1", MUST, "addresses are of the guest's memory") \
   X (F4, "6.1", SHOULD, "RING_PACKED is accepted when it is offered") \
@@ -50,17 +51,21 @@
   X (B5, "5.2.6.1", MUST, "a flush has sector 0 and no data") \
   X (B6, "5.2.6.1", MUST, "discards and zeroes have whole segments, not too many, with flags that may be") \
   X (B7, "5.2.6.1", MUST, "the serial number's buffer has 20 bytes") \
+  X (B16, "5.2.6.1", MUST, "zones are asked for only when ZONED was negotiated") \
   X (N3, "5.1.6.2.1", MUST, "a sent packet's header says only what was negotiated") \
   X (N5, "5.1.6.3.1", MUST, "receive buffers are large enough") \
   X (N9, "5.1.6.5.1.2", MUST, "filter commands go with their features") \
   X (N11, "5.1.6.5.2.2", MUST, "address filters go with CTRL_RX and are whole") \
   X (N14, "5.1.6.5.6.1", MUST, "the number of queue pairs is one that may be") \
+  X (N15, "5.1.6.5.6.4", MUST, "scaling and hashes are set up only when they were negotiated") \
   X (N16, "5.1.6.5.7.2", MUST, "offloads set are among those negotiated") \
+  X (N17, "5.1.6.5.8.2", MUST, "coalescing is set up only when it was negotiated") \
   X (CO2, "5.3.6.1", MUST, "nothing readable to receive into, nothing writable to send") \
   X (CO3, "5.3.6.3", MUST, "several ports begin with DEVICE_READY") \
   X (R1, "5.4.6.1", MUST, "entropy is asked for with writable buffers only") \
   X (BL1, "5.5.6.1", MUST, "pages are told in whole numbers, readable only") \
-  X (BL2, "5.5.6.3.1", MUST, "one buffer of statistics at a time, of whole entries")
+  X (BL2, "5.5.6.3.1", MUST, "one buffer of statistics at a time, of whole entries") \
+  X (BL5, "5.5.6.5.1", MUST, "a poison is said before DRIVER_OK and stays the same")
 
 enum audit_clause
 {
@@ -116,6 +121,7 @@ struct audit_life
   bool seen; /* any register */
   bool reset, reset_read, ok_read;
   bool generation, wide_open;
+  bool poison; /* a balloon's is written */
   uint32_t status;
 };
 

@@ -62,6 +62,13 @@ ranges (struct audit *audit, int q, const struct virtio_blk_req *req,
     }
 }
 
+/* 5.2.6: requests from 15 on are of disks with zones. */
+static void
+zones (struct audit *audit, int q, uint32_t type)
+{
+  AUDIT (audit, B16, q, -1, audit_has (audit, VIRTIO_BLK_F_ZONED), "request %u", type);
+}
+
 static void
 blk_request (struct audit *audit, int q, const struct virtq_chain *chain)
 {
@@ -97,6 +104,8 @@ blk_request (struct audit *audit, int q, const struct virtq_chain *chain)
       AUDIT (audit, B7, q, -1, in == VIRTIO_BLK_ID_BYTES, "%llu bytes", (unsigned long long) in);
       break;
     default:
+      if (req.type >= VIRTIO_BLK_T_ZONE_APPEND && req.type <= VIRTIO_BLK_T_ZONE_RESET_ALL)
+        zones (audit, q, req.type);
       break;
     }
 }

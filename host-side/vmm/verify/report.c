@@ -53,6 +53,8 @@ verify_list (GPtrArray *clauses)
               clause->fields[CLAUSE_ROLE], clause->fields[CLAUSE_SECTION], clause->fields[CLAUSE_TEXT],
               verify_clause_covered (clause) ? clause->fields[CLAUSE_EVIDENCE]
                                              : (reason ? reason : "no reason given"));
+      if (verify_clause_covered (clause) && reason)
+        printf ("      %s\n", reason);
     }
   printf ("covered: %u of %u clauses\n", covered (clauses), clauses->len);
 }
