@@ -87,7 +87,9 @@ files() {
 	case $init in
 	systemd)
 		printf '%s\t%s\t%s\n' pvtools-agent.service /etc/systemd/system/pvtools-agent.service 644 \
-			pvtools-exec.service /etc/systemd/system/pvtools-exec.service 644
+			pvtools-exec.service /etc/systemd/system/pvtools-exec.service 644 \
+			upgrade-agent "$prefix/lib/pvtools/upgrade-agent" 755 \
+			upgrade-tar "$prefix/lib/pvtools/upgrade-tar" 644
 		for rules in "$here"/*.rules; do
 			printf '%s\t%s\t%s\n' "${rules##*/}" "/etc/udev/rules.d/${rules##*/}" 644
 		done
@@ -341,7 +343,9 @@ uninstall_all() {
 		rm -f "$destdir$path.pvt-old" "$destdir$path.pvt-new"
 	done <"$manifest"
 	rm -f "$manifest" "$journal"
-	rmdir "$destdir$home/examples" "$destdir$home" "$destdir/etc/pvtools/hooks.d" "$destdir/etc/pvtools" 2>/dev/null
+	# What the agent knew of this machine and of its upgrades.
+	rm -rf "$destdir/var/lib/pvtools/machine" "$destdir/var/lib/pvtools/upgrade"
+	rmdir "$destdir/var/lib/pvtools" "$destdir$prefix/lib/pvtools" "$destdir$home/examples" "$destdir$home" "$destdir/etc/pvtools/hooks.d" "$destdir/etc/pvtools" 2>/dev/null
 	if is_live; then
 		reload_service
 		rm -rf /run/pvtools

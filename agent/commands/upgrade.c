@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PROGRAM "/usr/lib/pvtools/upgrade-agent"
 #define DIRECTORY "/var/lib/pvtools/upgrade"
-#define PACKAGE DIRECTORY "/new.deb"
+#define DEBIAN_PACKAGE DIRECTORY "/new.deb" /* apt-get goes by the name's end */
+#define ARCHIVE DIRECTORY "/new.tar.gz"
 #define SIGNATURE DIRECTORY "/new.sig"
 #define STATE_FILE "var/lib/pvtools/upgrade/state" /* below the root */
 #define CONFIRMED "/run/pvtools/upgrade-confirmed"
@@ -68,6 +68,25 @@ make_directory (GError **error)
   return TRUE;
 }
 
+/* An ar archive is a Debian package; what anything else is, the script finds out. */
+static const char *
+place_of (GBytes *package)
+{
+  static const char magic[] = "!<arch>\n";
+  gsize len;
+  const char *data = g_bytes_get_data (package, &len);
+
+  return len >= strlen (magic) && memcmp (data, magic, strlen (magic)) == 0 ? DEBIAN_PACKAGE : ARCHIVE;
+}
+
+static void
+remove_package (void)
+{
+  unlink (DEBIAN_PACKAGE);
+  unlink (ARCHIVE);
+  unlink (SIGNATURE);
+}
+
 /* Output of a program that must succeed; what it says is the error's text. */
 static gboolean
 run (PvtCall *call, char *const *argv, guint timeout_ms, PvtChildOutcome *outcome, GError **error)
@@ -89,12 +108,12 @@ run (PvtCall *call, char *const *argv, guint timeout_ms, PvtChildOutcome *outcom
 }
 
 static gboolean
-start (PvtCall *call, guint seconds, GError **error)
+start (PvtCall *call, const char *program, const char *package, guint seconds, GError **error)
 {
   g_autofree char *patience = g_strdup_printf ("%u", seconds);
   char *const argv[] = { (char *) "systemd-run", (char *) "--quiet", (char *) "--collect", (char *) "--no-block",
                          (char *) "--unit=" UNIT, (char *) "--description=Upgrade of pvtools-agent",
-                         (char *) PROGRAM, (char *) "apply", (char *) PACKAGE, patience, NULL };
+                         (char *) program, (char *) "apply", (char *) package, patience, NULL };
   PvtChildOutcome outcome;
 
   return run (call, argv, START_MS, &outcome, error);
@@ -114,13 +133,17 @@ static gboolean
 begin (PvtCall *call, const PvtUpgradeArgs *args, PvtUpgrade *result, GError **error)
 {
   gboolean only = args->has_check_only && args->check_only;
-  char *const argv[] = { (char *) PROGRAM, (char *) "check", (char *) PACKAGE, (char *) SIGNATURE, NULL };
+  g_autofree char *program = pvt_child_helper ("upgrade-agent");
+  const char *package = place_of (args->package);
+  char *const argv[] = { program, (char *) "check", (char *) package, (char *) SIGNATURE, NULL };
   PvtChildOutcome outcome;
   char *blank;
 
   if (is_under_way ())
     return pvt_call_fail (error, "an upgrade is under way");
-  if (!make_directory (error) || !store (PACKAGE, args->package, error)
+  if (program == NULL || access (program, X_OK) != 0)
+    return pvt_call_fail (error, "this agent came without what upgrades it: the guest's package manager does that");
+  if (!make_directory (error) || !store (package, args->package, error)
       || !store (SIGNATURE, args->signature, error) || !run (call, argv, CHECK_MS, &outcome, error))
     return FALSE;
   blank = strchr (outcome.output, ' ');
@@ -132,7 +155,7 @@ begin (PvtCall *call, const PvtUpgradeArgs *args, PvtUpgrade *result, GError **e
     return TRUE;
   unlink ("/" STATE_FILE);
   return !pvt_call_cancelled (call)
-             ? start (call, args->has_confirm_s ? args->confirm_s : CONFIRM_S, error)
+             ? start (call, program, package, args->has_confirm_s ? args->confirm_s : CONFIRM_S, error)
              : pvt_call_fail (error, "the request was given up");
 }
 
@@ -146,10 +169,7 @@ pvt_handle_upgrade (PvtCall *call, const PvtUpgradeArgs *args, PvtUpgrade **resu
   *result = pvt_upgrade_new ();
   ok = begin (call, args, *result, error);
   if (!ok || (args->has_check_only && args->check_only))
-    {
-      unlink (PACKAGE);
-      unlink (SIGNATURE);
-    }
+    remove_package ();
   g_mutex_unlock (&at_work);
   return ok;
 }

@@ -444,3 +444,14 @@ pvt_child_describe (const PvtChildOutcome *outcome, guint timeout_ms)
     return g_strdup_printf ("was killed by signal %d%s%s", WTERMSIG (outcome->status), colon, text);
   return g_strdup_printf ("exited with code %d%s%s", WEXITSTATUS (outcome->status), colon, text);
 }
+
+/* The link may end in " (deleted)" after an upgrade: the directory is what counts. */
+char *
+pvt_child_helper (const char *name)
+{
+  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree char *sbin = self ? g_path_get_dirname (self) : NULL;
+  g_autofree char *prefix = sbin ? g_path_get_dirname (sbin) : NULL;
+
+  return prefix ? g_build_filename (prefix, "lib/pvtools", name, NULL) : NULL;
+}

@@ -61,3 +61,8 @@ char *const *pvt_child_plain_env (void);
 
 /* Where PATH has that program, or a copy of a name with a slash; NULL: nowhere. */
 char *pvt_child_find (const char *name);
+
+/* Where a helper of the agent's is that was installed with it: /usr/sbin/pvtools-agent has
+ * it in /usr/lib/pvtools, one below another prefix there. NULL when the agent's own place
+ * is not known; the caller frees. */
+char *pvt_child_helper (const char *name);

@@ -172,7 +172,7 @@ upgrade_guest (PvtCli *cli, const Options *options, char **words, GError **error
 
   if (words[0] == NULL)
     {
-      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "which package? A .deb file is missing");
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "which package? A .deb or .tar.gz file is missing");
       return FALSE;
     }
   if (!pvt_cli_no_words ((int) g_strv_length (words + 1), words + 1, error))

@@ -9,6 +9,7 @@ import json
 import pathlib
 import shutil
 import sys
+import tarfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
@@ -105,6 +106,10 @@ def test_a_package_that_does_not_fit_is_refused():
     refused(ours.sign(package("0.4", replace(f"Architecture: {ARCH}", "Architecture: other-arch"))), "for other-arch")
     refused(ours.sign(package("0.5", replace("Installed-Size: ", "Installed-Size: 999999999"))),
             "are needed")
+    archive = WORK / "agent.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(HERE / "README.md", "agent/README.md")
+    refused(ours.sign(archive), "did not come by a .tar")
     refused(ours.sign(package("0.6", replace("Depends: ", "Depends: no-such-package, "))), "no-such-package", "it cannot be installed")
 
 
