@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "output.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +64,12 @@ pvt_duration_text (guint64 seconds)
     return g_strdup_printf ("%" G_GUINT64_FORMAT " min %" G_GUINT64_FORMAT " s", minutes,
                             seconds % 60);
   return g_strdup_printf ("%" G_GUINT64_FORMAT " s", seconds);
+}
+
+const char *
+pvt_enum_text (const char *const *texts, guint n, guint value)
+{
+  return value < n ? texts[value] : "unknown";
 }
 
 struct _PvtTable
@@ -146,18 +153,22 @@ pvt_print_fact (const char *name, const char *value)
     printf ("%-12s %s\n", name, safe);
 }
 
-/* The generator leaves DEL and C1 controls as they are; terminals may obey them. */
+/* The generator leaves DEL, C1 controls and what turns text around (U+202E) as they
+ * are: JSON has an escape for each, beyond U+FFFF two. */
 void
 pvt_print_escaped (const char *text)
 {
   for (const char *p = text; *p; p = g_utf8_next_char (p))
     {
       gunichar c = g_utf8_get_char (p);
+      GUnicodeType type = c < 0x7f ? G_UNICODE_OTHER_LETTER : g_unichar_type (c);
 
-      if (c >= 0x7f && c < 0xa0)
-        printf ("\\u%04x", c);
-      else
+      if (type != G_UNICODE_CONTROL && type != G_UNICODE_FORMAT)
         fwrite (p, 1, (gsize) (g_utf8_next_char (p) - p), stdout);
+      else if (c > 0xffff)
+        printf ("\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+      else
+        printf ("\\u%04x", c);
     }
 }
 
@@ -182,7 +193,8 @@ pvt_json_add_text (JsonBuilder *builder, const char *name, const char *value)
 void
 pvt_json_add_double (JsonBuilder *builder, const char *name, gboolean has, double value)
 {
-  if (!has)
+  /* JSON has no infinity: a guest's figures may come to one. */
+  if (!has || !isfinite (value))
     return;
   json_builder_set_member_name (builder, name);
   json_builder_add_double_value (builder, value);

@@ -17,6 +17,9 @@ char *pvt_share_text (double share);
 /* 93784 -> "1 d 2 h 3 min"; the caller frees. */
 char *pvt_duration_text (guint64 seconds);
 
+/* The text of a value of an enum; "unknown" for one that is from a newer agent, or made up. */
+const char *pvt_enum_text (const char *const *texts, guint n, guint value);
+
 /* A table: cells are escaped, columns that begin with '>' in @headers are
  * right-aligned. */
 typedef struct _PvtTable PvtTable;
@@ -29,7 +32,7 @@ void pvt_table_print (PvtTable *table);
 /* "Name:   value" lines; a NULL value prints nothing. */
 void pvt_print_fact (const char *name, const char *value);
 
-/* JSON text, with what a terminal may obey escaped. */
+/* JSON text, with what a terminal may obey, or is turned around by, escaped. */
 void pvt_print_escaped (const char *text);
 
 /* JSON with a newline behind it. */

@@ -106,9 +106,10 @@ print_freeze_state (const PvtFreezeState *state)
                                       "ended with its guardian's death", "was ended by a signal" };
   g_autofree char *number = g_strdup_printf ("%" G_GUINT64_FORMAT, state->generation);
   g_autofree char *left = g_strdup_printf ("%.1f s", (double) state->deadline_left_ms / 1000);
-  g_autofree char *last = g_strdup_printf ("%s %s", number, ends[state->ended_by]);
+  g_autofree char *last
+      = g_strdup_printf ("%s %s", number, pvt_enum_text (ends, G_N_ELEMENTS (ends), state->ended_by));
 
-  pvt_print_fact ("Filesystems", phases[state->phase]);
+  pvt_print_fact ("Filesystems", pvt_enum_text (phases, G_N_ELEMENTS (phases), state->phase));
   pvt_print_fact ("Thaws itself in", state->has_deadline_left_ms ? left : NULL);
   pvt_print_fact (state->phase == PVT_FREEZE_PHASE_THAWED ? "Last freeze" : "Freeze",
                   state->generation == 0                        ? NULL

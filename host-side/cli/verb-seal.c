@@ -48,23 +48,47 @@ print_result (PvtCli *cli, const PvtSeal *seal)
 }
 
 static gboolean
-conclude (PvtCli *cli, const PvtSeal *seal, GError **error)
+check_failed (guint failed, guint steps, GError **error)
+{
+  if (failed == 0)
+    return TRUE;
+  fflush (stdout);
+  g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED,
+               "%u of %u steps failed: the guest is no template yet", failed, steps);
+  return FALSE;
+}
+
+static gboolean
+conclude (const PvtSeal *seal, GError **error)
 {
   guint failed = 0;
 
   for (guint i = 0; i < seal->steps->len; i++)
     failed += ((const PvtSealPart *) seal->steps->pdata[i])->error != NULL;
-  if (failed)
-    {
-      fflush (stdout);
-      g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED,
-                   "%u of %u steps failed: the guest is no template yet", failed, seal->steps->len);
-      return FALSE;
-    }
-  if (!cli->json)
-    puts (seal->applied ? "Sealed. Shut it down now, before it writes new logs: pvtools shutdown"
-                        : "Nothing was changed; --apply does it, --skip STEP leaves a step out, --list names the files.");
+  if (!check_failed (failed, seal->steps->len, error))
+    return FALSE;
+  puts (seal->applied ? "Sealed. Shut it down now, before it writes new logs: pvtools shutdown"
+                      : "Nothing was changed; --apply does it, --skip STEP leaves a step out, --list names the files.");
   return TRUE;
+}
+
+/* The same of what is printed as it came: its form is not known yet. */
+static gboolean
+conclude_json (JsonNode *value, GError **error)
+{
+  JsonNode *member = JSON_NODE_HOLDS_OBJECT (value)
+                         ? json_object_get_member (json_node_get_object (value), "steps")
+                         : NULL;
+  JsonArray *steps = member && JSON_NODE_HOLDS_ARRAY (member) ? json_node_get_array (member) : NULL;
+  guint failed = 0, n = steps ? json_array_get_length (steps) : 0;
+
+  for (guint i = 0; i < n; i++)
+    {
+      JsonNode *step = json_array_get_element (steps, i);
+
+      failed += JSON_NODE_HOLDS_OBJECT (step) && json_object_has_member (json_node_get_object (step), "error");
+    }
+  return check_failed (failed, n, error);
 }
 
 static gboolean
@@ -84,9 +108,10 @@ print_json (PvtCli *cli, const Options *options, int patience, GError **error)
     }
   node = json_node_init_object (json_node_alloc (), object);
   value = pvt_client_execute (cli->client, "pvt-seal", node, patience, NULL, error);
-  if (value)
-    pvt_print_json (value);
-  return value != NULL;
+  if (value == NULL)
+    return FALSE;
+  pvt_print_json (value);
+  return conclude_json (value, error);
 }
 
 static gboolean
@@ -108,11 +133,12 @@ seal_guest (PvtCli *cli, Options *options, GError **error)
   for (guint i = 0; options->verbose && i < seal->steps->len; i++)
     {
       const PvtSealPart *part = seal->steps->pdata[i];
+      g_autofree char *safe = pvt_safe_text (part->name);
 
-      printf ("%s:\n", part->name);
+      printf ("%s:\n", safe);
       print_paths (part);
     }
-  return conclude (cli, seal, error);
+  return conclude (seal, error);
 }
 
 static gboolean

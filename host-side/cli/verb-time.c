@@ -16,12 +16,19 @@
 #define TOLERANCE_NS (5 * 1000000)
 #define JUMP_MAX_NS (366 * 86400 * NS_PER_S)
 
+/* What a guest says is not trusted: it may be any number. */
+static gint64
+magnitude (gint64 ns)
+{
+  return ns == G_MININT64 ? G_MAXINT64 : ABS (ns);
+}
+
 static char *
 offset_text (gint64 offset, gint64 uncertainty)
 {
-  double s = (double) ABS (offset) / 1e9, exact = (double) uncertainty / 1e6;
+  double s = (double) magnitude (offset) / 1e9, exact = (double) uncertainty / 1e6;
 
-  if (ABS (offset) <= uncertainty)
+  if (magnitude (offset) <= uncertainty)
     return g_strdup_printf ("none that shows (±%.2f ms)", exact);
   if (s < 0.1)
     return g_strdup_printf ("%.2f ms %s (±%.2f ms)", s * 1e3, offset > 0 ? "behind" : "ahead", exact);
@@ -29,17 +36,11 @@ offset_text (gint64 offset, gint64 uncertainty)
 }
 
 static const char *
-enum_nick (const char *const *nicks, guint n, int value)
-{
-  return value >= 0 && (guint) value < n ? nicks[value] : "?";
-}
-
-static const char *
 service_text (PvtTimeService service)
 {
   static const char *const nicks[] = { "none", "chrony", "timesyncd", "ntpd" };
 
-  return enum_nick (nicks, G_N_ELEMENTS (nicks), service);
+  return pvt_enum_text (nicks, G_N_ELEMENTS (nicks), service);
 }
 
 static const char *
@@ -47,7 +48,7 @@ method_text (PvtClockMethod method)
 {
   static const char *const nicks[] = { "ignored", "slewed", "stepped", "delegated", "refused" };
 
-  return enum_nick (nicks, G_N_ELEMENTS (nicks), method);
+  return pvt_enum_text (nicks, G_N_ELEMENTS (nicks), method);
 }
 
 static const char *
@@ -55,7 +56,7 @@ disruption_text (PvtDisruptionKind kind)
 {
   static const char *const nicks[] = { "paused", "resumed", "new generation", "restored", "migrated" };
 
-  return enum_nick (nicks, G_N_ELEMENTS (nicks), kind);
+  return pvt_enum_text (nicks, G_N_ELEMENTS (nicks), kind);
 }
 
 static void
@@ -66,13 +67,16 @@ print_clock (const PvtClock *clock)
                                               clock->synchronized ? "synchronised" : "not synchronised");
   g_autofree char *source = pvt_safe_text (clock->clocksource);
   g_autofree char *ago = NULL, *text = NULL;
+  gint64 since;
 
   pvt_print_fact ("Time service", service);
   pvt_print_fact ("Clock source", source);
   pvt_print_fact ("RTC in", clock->rtc_is_local ? "local time" : "UTC");
   if (last == NULL)
     return;
-  ago = pvt_duration_text ((guint64) MAX (clock->boottime - last->boottime, 0) / (guint64) NS_PER_S);
+  if (__builtin_sub_overflow (clock->boottime, last->boottime, &since))
+    since = 0;
+  ago = pvt_duration_text ((guint64) MAX (since, 0) / (guint64) NS_PER_S);
   text = g_strdup_printf ("%s, %.3f s, %s; %s ago", disruption_text (last->kind),
                           (double) last->gap_ns / 1e9, method_text (last->method), ago);
   pvt_print_fact ("Last gap", text);
@@ -81,10 +85,12 @@ print_clock (const PvtClock *clock)
 static void
 print_table (const PvtClockMeasure *m)
 {
-  g_autoptr (GDateTime) when = g_date_time_new_from_unix_utc (m->guest_time / NS_PER_S);
+  gint64 ns = (m->guest_time % NS_PER_S + NS_PER_S) % NS_PER_S;
+  g_autoptr (GDateTime) when
+      = g_date_time_new_from_unix_utc (m->guest_time / NS_PER_S - (m->guest_time % NS_PER_S < 0));
   g_autofree char *date = when ? g_date_time_format (when, "%F %T") : NULL;
   g_autofree char *text = date ? g_strdup_printf ("%s.%03d UTC", date,
-                                                  (int) (m->guest_time % NS_PER_S / 1000000))
+                                                  (int) (ns / 1000000))
                                : g_strdup ("out of range");
   g_autofree char *offset = offset_text (m->offset, m->uncertainty);
 
@@ -211,8 +217,8 @@ static gboolean
 wants_retry (const PvtClockSync *sync, gint64 uncertainty)
 {
   return sync->method == PVT_CLOCK_METHOD_IGNORED && !sync->tracking
-         && ABS (sync->offset_before_ns) >= TOLERANCE_NS
-         && ABS (sync->offset_before_ns) > uncertainty;
+         && magnitude (sync->offset_before_ns) >= TOLERANCE_NS
+         && magnitude (sync->offset_before_ns) > uncertainty;
 }
 
 static gboolean
