@@ -11,6 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* How long it rests when nobody can be accepted. */
+#define RETRY_MS 500
+
 struct _PvtListener
 {
   const PvtChannelConfig *config;
@@ -41,6 +44,16 @@ client_gone (PvtChannel *channel, int error_number, gpointer user_data)
 }
 
 static gboolean
+try_again (gpointer user_data)
+{
+  PvtListener *listener = user_data;
+
+  listener->watch = 0;
+  watch (listener);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
 accept_client (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
 {
   PvtListener *listener = user_data;
@@ -48,13 +61,13 @@ accept_client (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data
 
   if (client < 0)
     {
-      if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-        {
-          pvt_log (PVT_LOG_ERROR, "%s: cannot accept: %s", listener->config->name,
-                   g_strerror (errno));
-          g_usleep (10000); /* out of descriptors: do not spin */
-        }
-      return G_SOURCE_CONTINUE;
+      if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+        return G_SOURCE_CONTINUE;
+      /* Out of descriptors: the client stays in the backlog, and poll(2) would tell
+       * of it without end. */
+      pvt_log (PVT_LOG_ERROR, "%s: cannot accept: %s", listener->config->name, g_strerror (errno));
+      listener->watch = g_timeout_add (RETRY_MS, try_again, listener);
+      return G_SOURCE_REMOVE;
     }
   if (listener->config->method == PVT_METHOD_VSOCK_LISTEN && !pvt_transport_vsock_is_trusted (client))
     {

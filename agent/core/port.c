@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 #define BUSY_RETRY_SECONDS 5
+/* How often the host is looked for when the kernel cannot tell that it is there. */
+#define LOOK_SECONDS 1
 
 struct _PvtPort
 {
@@ -79,12 +81,10 @@ device_is_dead (PvtPort *port)
 }
 
 static gboolean
-port_changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
+look_for_host (gpointer user_data)
 {
   PvtPort *port = user_data;
-  struct epoll_event event;
 
-  epoll_wait (fd, &event, 1, 0); /* takes the edge off */
   if (host_listens (port))
     {
       port->watch = 0;
@@ -106,6 +106,16 @@ port_changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+port_changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer user_data)
+{
+  struct epoll_event event;
+
+  epoll_wait (fd, &event, 1, 0); /* takes the edge off */
+  return look_for_host (user_data);
+}
+
+/* Without an epoll, as when there are no descriptors left, by looking. */
 static void
 wait_for_host (PvtPort *port)
 {
@@ -113,10 +123,16 @@ wait_for_host (PvtPort *port)
 
   port->host_away = TRUE;
   port->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  if (port->epoll_fd < 0
-      || epoll_ctl (port->epoll_fd, EPOLL_CTL_ADD, pvt_channel_fd (port->channel), &event) < 0)
-    g_error ("epoll on %s: %s", port->config->path, g_strerror (errno));
-  port->watch = g_unix_fd_add (port->epoll_fd, G_IO_IN, port_changed, port);
+  if (port->epoll_fd >= 0
+      && epoll_ctl (port->epoll_fd, EPOLL_CTL_ADD, pvt_channel_fd (port->channel), &event) == 0)
+    {
+      port->watch = g_unix_fd_add (port->epoll_fd, G_IO_IN, port_changed, port);
+      return;
+    }
+  pvt_log (PVT_LOG_WARNING, "%s: the host's return cannot be waited for: %s", port->config->name,
+           g_strerror (errno));
+  stop_watching (port);
+  port->watch = g_timeout_add_seconds (LOOK_SECONDS, look_for_host, port);
 }
 
 static gboolean
