@@ -30,8 +30,10 @@ run (const PvtConfig *config, PvtGuardianTitle title, GError **error)
 {
   gboolean ok;
 
-  if (!pvt_log_init (config->logfile, config->verbose, error)
-      || !pvt_daemon_start (config, error) || !pvt_freezer_prepare (config, title, error))
+  if (!pvt_log_init (config->logfile, config->verbose, error) || !pvt_daemon_start (config, error))
+    return FALSE;
+  pvt_log_never_wait ();
+  if (!pvt_freezer_prepare (config, title, error))
     return FALSE;
   ok = pvt_server_run (config, error);
   pvt_daemon_stop (config);

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,7 +15,11 @@
 /* What is kept while the log is held. */
 #define HELD_SIZE (64 * 1024)
 
+/* Nobody who reads it may hold the agent up: not a journal that hangs, nor a console
+ * that was stopped. */
 static int log_fd = STDERR_FILENO;
+static gboolean log_is_socket;
+static guint unwritten; /* lines that were not taken; under held.lock */
 static PvtLogLevel max_level = PVT_LOG_INFO;
 static gboolean to_journal;
 
@@ -26,6 +32,24 @@ static struct
   char text[HELD_SIZE];
 } held;
 
+void
+pvt_log_never_wait (void)
+{
+  struct stat st = { 0 };
+  int fd;
+
+  if (log_fd != STDERR_FILENO || fstat (STDERR_FILENO, &st) < 0)
+    return;
+  /* The flags of a description are those of all who share it: one of our own. It is
+   * not to be had of a socket, which is told with each call. */
+  log_is_socket = S_ISSOCK (st.st_mode);
+  fd = S_ISFIFO (st.st_mode) || S_ISCHR (st.st_mode)
+           ? open ("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+           : -1;
+  if (fd >= 0)
+    log_fd = fd;
+}
+
 gboolean
 pvt_log_init (const char *logfile, gboolean verbose, GError **error)
 {
@@ -35,7 +59,7 @@ pvt_log_init (const char *logfile, gboolean verbose, GError **error)
   to_journal = logfile == NULL && g_getenv ("JOURNAL_STREAM") != NULL;
   if (logfile == NULL)
     return TRUE;
-  fd = open (logfile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+  fd = open (logfile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
   if (fd < 0)
     {
       g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (errno),
@@ -67,11 +91,40 @@ put_prefix (char *line, gsize size, PvtLogLevel level)
                      now.tv_nsec / 1000000);
 }
 
-static void
+static gboolean
 write_out (const char *text, gsize len)
 {
-  if (len && write (log_fd, text, len) < 0)
-    return; /* nowhere to say so */
+  gssize n = log_is_socket ? send (log_fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                           : write (log_fd, text, len);
+
+  return n == (gssize) len;
+}
+
+/* What was lost before is told once something can be written again. */
+static void
+write_line (const char *line, gsize len)
+{
+  char text[120];
+  gsize n;
+
+  if (unwritten)
+    {
+      n = (gsize) put_prefix (text, sizeof text, PVT_LOG_WARNING);
+      n += (gsize) g_snprintf (text + n, sizeof text - n, "%u lines of the log were not taken\n", unwritten);
+      if (write_out (text, n))
+        unwritten = 0;
+    }
+  unwritten += unwritten || !write_out (line, len);
+}
+
+static void
+write_lines (const char *text, gsize len)
+{
+  for (const char *end = text + len, *next; text < end; text = next)
+    {
+      next = (const char *) memchr (text, '\n', (gsize) (end - text)) + 1;
+      write_line (text, (gsize) (next - text));
+    }
 }
 
 static void
@@ -79,7 +132,7 @@ put_line (const char *line, gsize len)
 {
   g_mutex_lock (&held.lock);
   if (!held.on)
-    write_out (line, len);
+    write_line (line, len);
   else if (len > HELD_SIZE - held.len)
     held.lost++;
   else
@@ -127,7 +180,7 @@ pvt_log_release (void)
 
   g_mutex_lock (&held.lock);
   held.on = FALSE;
-  write_out (held.text, held.len);
+  write_lines (held.text, held.len);
   lost = held.lost;
   held.len = held.lost = 0;
   g_mutex_unlock (&held.lock);

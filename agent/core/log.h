@@ -18,6 +18,10 @@ typedef enum
 /* @logfile NULL: standard error. @verbose lets PVT_LOG_DEBUG through. */
 gboolean pvt_log_init (const char *logfile, gboolean verbose, GError **error);
 
+/* From here on nobody is waited for who does not read the log: what is not taken is
+ * counted and told later. For the daemon; after it has gone to the background. */
+void pvt_log_never_wait (void);
+
 gboolean pvt_log_enabled (PvtLogLevel level);
 
 /*

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pathlib
+import pty
 import resource
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import tap
-from agent import Agent
+from agent import Agent, find_agent
 from deadmount import DeadMount
 from disks import Disks
 from packets import CANCEL, DATA, END, REPLY, REQUEST, Extended, Packets
@@ -176,6 +177,73 @@ def test_answers_that_nobody_takes():
                     other.ask_raw(other.request("guest-file-read", handle=handles[0], count=48 << 20))), "no bound")
         alive(agent)
         check(agent.peak_kb() < 400 << 10, f"{agent.peak_kb()} kB")
+
+
+class Logging(Agent):
+    """An agent that logs all to @end, one end of a pipe or socket."""
+
+    def __init__(self, end, *options):
+        self.script = tempfile.NamedTemporaryFile("w", prefix="pvt-agent-", suffix=".sh", delete=False)
+        self.script.write(f"#!/bin/sh\nexec {os.environ.get('PVT_AGENT') or find_agent()} -v \"$@\" 2>&{end}\n")
+        self.script.close()
+        os.chmod(self.script.name, 0o700)
+        os.set_inheritable(end, True)
+        super().__init__(*options, binary=self.script.name, pass_fds=[end])
+
+    def __exit__(self, *words):
+        os.unlink(self.script.name)
+        super().__exit__(*words)
+
+
+def test_a_log_that_nobody_reads():
+    pair = socket.socketpair()
+    for reads, writes in (os.pipe(), (pair[0].detach(), pair[1].detach())):
+        with Logging(writes) as agent:
+            with agent.line() as line:
+                for number in range(4000):
+                    equal(line.ask("guest-sync", id=number), number, "while nobody reads")
+                os.set_blocking(reads, False)
+                text = b""
+                deadline = time.monotonic() + LIMIT
+                while b"lines of the log were not taken" not in text:
+                    check(time.monotonic() < deadline, f"never said: {text[-200:]}")
+                    line.ask("guest-ping")
+                    try:
+                        text += os.read(reads, 1 << 20)
+                    except BlockingIOError:
+                        pass
+        os.close(reads)
+        os.close(writes)
+
+
+def test_out_of_descriptors():
+    """A port whose host goes, and clients that come, while there is no descriptor left."""
+    master, slave = pty.openpty()
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as config:
+        config.write(f"[channel port]\nmethod=isa-serial\npath={os.ttyname(slave)}\n")
+        config.flush()
+        with Agent("-c", config.name) as agent:
+            with agent.line() as line:
+                resource.prlimit(agent.process.pid, resource.RLIMIT_NOFILE, (agent.descriptors() + 3,) * 2)
+                handles = []
+                while True:
+                    try:
+                        handles.append(line.ask("guest-file-open", path="/dev/null"))
+                    except AgentError as error:
+                        check("Too many open files" in error.desc, error.desc)
+                        break
+                with agent.line() as other:
+                    other.send(other.request("guest-ping"))
+                    os.write(master, b'{"execute":"guest-ping"}\n')
+                    equal(os.read(master, 100), b'{"return": {}}\r\n'.replace(b"\r", b""), "port")
+                    os.close(slave)
+                    os.close(master)
+                    for number in range(200):
+                        equal(line.ask("guest-sync", id=number), number, "goes on")
+                    for handle in handles:
+                        line.ask("guest-file-close", handle=handle)
+                    equal(json.loads(other.read_line()), {"return": {}}, "the one that had to wait")
+            check(agent.log.read_text().count("cannot accept") < 100, "the log is flooded")
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def name_of(pid):
 class Agent:
     """A running agent; a context manager."""
 
-    def __init__(self, *options, binary=None, env=None):
+    def __init__(self, *options, binary=None, env=None, pass_fds=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-agent-"))
         self.socket = self.directory / "agent.sock"
         self.log = self.directory / "log"
@@ -43,7 +43,7 @@ class Agent:
             [binary or find_agent(), "-m", "unix-listen", "-p", str(self.socket),
              "-t", str(self.directory / "state"), *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log.open("w"),
-            env=dict(os.environ, **(env or {})))
+            env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
         deadline = time.monotonic() + 30
         while not self.listens():
             if self.process.poll() is not None or time.monotonic() > deadline:
