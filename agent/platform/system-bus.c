@@ -27,7 +27,7 @@ typedef int (*Handler) (void *message, void *user_data, void *error);
 static struct
 {
   int (*open_system) (void **bus);
-  void *(*flush_close_unref) (void *bus);
+  void *(*close_unref) (void *bus);
   int (*add_match_async) (void *bus, void **slot, const char *match, Handler handler,
                           Handler installed, void *user_data);
   int (*call_method_async) (void *bus, void **slot, const char *destination, const char *path,
@@ -66,7 +66,7 @@ load (void)
 {
   static const PvtSymbol wanted[] = {
     { "sd_bus_open_system", (void **) &sd.open_system, FALSE },
-    { "sd_bus_flush_close_unref", (void **) &sd.flush_close_unref, FALSE },
+    { "sd_bus_close_unref", (void **) &sd.close_unref, FALSE },
     { "sd_bus_add_match_async", (void **) &sd.add_match_async, FALSE },
     { "sd_bus_call_method_async", (void **) &sd.call_method_async, FALSE },
     { "sd_bus_get_fd", (void **) &sd.get_fd, FALSE },
@@ -258,7 +258,8 @@ pvt_system_bus_close (PvtSystemBus *bus)
   if (bus->source)
     g_source_destroy (bus->source);
   g_clear_pointer (&bus->source, g_source_unref);
+  /* Without flushing: that would wait for a bus that hangs. */
   if (bus->bus)
-    sd.flush_close_unref (bus->bus);
+    sd.close_unref (bus->bus);
   g_free (bus);
 }

@@ -246,5 +246,28 @@ def test_out_of_descriptors():
             check(agent.log.read_text().count("cannot accept") < 100, "the log is flooded")
 
 
+def test_a_system_bus_that_hangs():
+    """It takes the connection and says nothing."""
+    with tempfile.TemporaryDirectory(prefix="pvt-bus-") as name, socket.socket(socket.AF_UNIX) as bus:
+        root = pathlib.Path(name)
+        (root / "run/systemd/system").mkdir(parents=True)
+        (root / "run/dbus").mkdir()
+        bus.bind(str(root / "run/dbus/system_bus_socket"))
+        bus.listen(8)
+        with Extended("--root", name, env={"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={root}/run/dbus/system_bus_socket"}) as agent:
+            with Packets(agent.extended) as line:
+                line.hello()
+                line.ask(5, "pvt-subscribe", events=["unit"])
+                reply = line.reply(5)["return"]
+                if reply["events"] != ["unit"]:
+                    raise Skip(str(reply["unavailable"]))
+                silent = bus.accept()[0]
+                line.send(CANCEL, 5)
+                line.reply(5)
+                line.ask(6, "guest-ping")
+                equal(line.reply(6), {"return": {}}, "ping")
+                silent.close()
+
+
 if __name__ == "__main__":
     tap.main(globals(), sys.argv[1:])
