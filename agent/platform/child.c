@@ -14,10 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "child-watch.h"
 #include "exec-group.h"
 
 /* How long execve(2) may take: the program may lie on a dead mount. */
 #define EXEC_MS 10000
+/* How long one that was killed is waited for. */
+#define KILL_MS 2000
+#define KILL_STEP_MS 5
 
 #define MAX_GROUPS 256
 
@@ -225,6 +229,27 @@ report_failure (const Plan *plan, const Failure *failure, GError **error)
   return FALSE;
 }
 
+static void
+nobody_asks (pid_t pid G_GNUC_UNUSED, int status G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+}
+
+/* Kills what may hang in the kernel, where no signal reaches it: the main loop, if there
+ * is one, sees to what is left of it when it comes out. FALSE when that is so. */
+static gboolean
+end_child (pid_t pid, pid_t target, int *status)
+{
+  kill (target, SIGKILL);
+  for (guint waited = 0; waited < KILL_MS; waited += KILL_STEP_MS)
+    {
+      if (waitpid (pid, status, WNOHANG) != 0)
+        return TRUE;
+      g_usleep (KILL_STEP_MS * 1000);
+    }
+  pvt_child_watch (pid, nobody_asks, NULL);
+  return FALSE;
+}
+
 /* Until the pipe closes, which execve(2) does, or the child tells its failure. */
 static gboolean
 await_exec (const Plan *plan, pid_t pid, GError **error)
@@ -232,17 +257,17 @@ await_exec (const Plan *plan, pid_t pid, GError **error)
   struct pollfd pfd = { .fd = plan->report[0], .events = POLLIN };
   Failure failure;
   gssize n;
-  int ready;
+  int ready, status;
 
   do
     ready = poll (&pfd, 1, EXEC_MS);
   while (ready < 0 && errno == EINTR);
   if (ready == 0)
     {
-      kill (pid, SIGKILL);
+      end_child (pid, pid, &status);
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_IO, "%s: could not be loaded within %d s",
                    plan->path, EXEC_MS / 1000);
-      return FALSE; /* not waited for: it may hang in the kernel */
+      return FALSE;
     }
   n = read (plan->report[0], &failure, sizeof failure);
   if (n != sizeof failure)
@@ -385,8 +410,7 @@ run_to_the_end (Run *run, guint timeout_ms, const gint *cancelled)
       if (g_get_monotonic_time () < end && !(cancelled && g_atomic_int_get (cancelled)))
         continue;
       run->outcome->timed_out = TRUE;
-      kill (-run->pid, SIGKILL);
-      waitpid (run->pid, &run->outcome->status, 0);
+      end_child (run->pid, -run->pid, &run->outcome->status);
       return;
     }
   if (run->out >= 0)
@@ -399,7 +423,7 @@ pvt_child_run (const PvtChildSpec *spec, const char *input, gsize input_len, gui
 {
   PvtChildSpec with_pipes = *spec;
   Run run = { .input = input, .input_left = input_len, .outcome = outcome };
-  int in[2] = { -1, -1 }, out[2];
+  int in[2] = { -1, -1 }, out[2] = { -1, -1 };
   gboolean ok;
 
   memset (outcome, 0, sizeof *outcome);
@@ -407,6 +431,8 @@ pvt_child_run (const PvtChildSpec *spec, const char *input, gsize input_len, gui
     {
       g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (errno),
                    "cannot make a pipe: %s", g_strerror (errno));
+      close_fd (&out[0]);
+      close_fd (&out[1]);
       return FALSE;
     }
   with_pipes.in = in[0];

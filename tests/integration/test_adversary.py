@@ -269,5 +269,20 @@ def test_a_system_bus_that_hangs():
                 silent.close()
 
 
+def test_a_program_that_cannot_be_loaded():
+    """Its child is killed, and is no zombie then."""
+    with DeadMount() as dead, Agent(env={"ASAN_OPTIONS": "detect_leaks=0"}) as agent, agent.line() as line:
+        line.ask("guest-exec", path="true")
+        until(lambda: not agent.children(), "true")
+        before = agent.descriptors()
+        try:
+            line.ask("guest-exec", path=f"{dead.path}/program", timeout=60)
+            raise AssertionError("it runs")
+        except AgentError as error:
+            check("given up" in error.desc or "could not be loaded" in error.desc, error.desc)
+        until(lambda: not agent.children(), "a child stays")
+        until(lambda: agent.descriptors() <= before, "descriptors stay")
+
+
 if __name__ == "__main__":
     tap.main(globals(), sys.argv[1:])
