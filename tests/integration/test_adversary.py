@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -282,6 +283,38 @@ def test_a_program_that_cannot_be_loaded():
             check("given up" in error.desc or "could not be loaded" in error.desc, error.desc)
         until(lambda: not agent.children(), "a child stays")
         until(lambda: agent.descriptors() <= before, "descriptors stay")
+
+
+def test_keys_added_side_by_side():
+    """Eight clients at a time, each with keys of its own: none is lost."""
+    if os.geteuid() != 0:
+        raise Skip("needs root to make a user")
+    user = f"pvt-{os.getpid()}"
+    subprocess.run(["useradd", "-m", user], check=True, capture_output=True)
+    try:
+        with Agent() as agent:
+            wanted = {f"ssh-ed25519 AAAA{client}x{number} me" for client in range(8) for number in range(10)}
+            failures = []
+
+            def add(client):
+                try:
+                    with agent.line() as line:
+                        for number in range(10):
+                            line.ask("guest-ssh-add-authorized-keys", username=user,
+                                     keys=[f"ssh-ed25519 AAAA{client}x{number} me"])
+                except Exception as error:
+                    failures.append(error)
+
+            clients = [threading.Thread(target=add, args=(client,)) for client in range(8)]
+            for client in clients:
+                client.start()
+            for client in clients:
+                client.join()
+            equal(failures, [], "failures")
+            with agent.line() as line:
+                equal(set(line.ask("guest-ssh-get-authorized-keys", username=user)["keys"]), wanted, "keys")
+    finally:
+        subprocess.run(["userdel", "-r", user], check=True, capture_output=True)
 
 
 if __name__ == "__main__":
