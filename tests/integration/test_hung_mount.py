@@ -5,6 +5,7 @@
 import json
 import pathlib
 import sys
+import tempfile
 import threading
 import time
 
@@ -16,9 +17,9 @@ from deadmount import DeadMount
 from tap import check, equal
 
 
-def Agent():
+def Agent(*options):
     """The leak checker stops every thread at exit, and one of these cannot be stopped."""
-    return AnyAgent(env={"ASAN_OPTIONS": "detect_leaks=0"})
+    return AnyAgent(*options, env={"ASAN_OPTIONS": "detect_leaks=0"})
 
 
 def entry(line, path):
@@ -101,6 +102,19 @@ def test_many_clients_at_a_dead_mount():
         for client in clients:
             client.join(60)
         equal(failures, [], "failures")
+
+
+def test_a_disk_that_does_not_answer():
+    """To ask for a serial number is to ask the disk itself."""
+    with tempfile.TemporaryDirectory(prefix="pvt-root-") as name, DeadMount() as dead:
+        (pathlib.Path(name) / "sys").mkdir()
+        (pathlib.Path(name) / "sys/block").symlink_to(dead.path)
+        with Agent("--root", name) as agent, agent.line() as waiting, agent.line() as other:
+            waiting.send(waiting.request("guest-get-disks"))
+            for number in range(20):
+                equal(other.ask("guest-sync", id=number), number, "the other client")
+            check("given up" in json.loads(waiting.read_line())["error"]["desc"], "the one that waits")
+            dead.revive()
 
 
 if __name__ == "__main__":
