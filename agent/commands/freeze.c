@@ -20,10 +20,17 @@ pvt_handle_guest_fsfreeze_status (PvtCall *call G_GNUC_UNUSED, PvtGuestFsfreezeS
   return TRUE;
 }
 
+static guint
+patience_of (const PvtCall *call)
+{
+  return (guint) CLAMP ((call->deadline - g_get_monotonic_time ()) / 1000, 1, G_MAXINT32);
+}
+
 static gboolean
 freeze_compat (PvtCall *call, char *const *only, gint64 *result, GError **error)
 {
-  PvtFreeze freeze = { .only = only, .deadline_ms = G_MAXUINT, .cancelled = call->cancelled };
+  PvtFreeze freeze = { .only = only, .deadline_ms = G_MAXUINT, .patience_ms = patience_of (call),
+                       .cancelled = call->cancelled };
   gboolean ok = pvt_freezer_freeze (&freeze, error);
 
   *result = freeze.n_frozen;
@@ -102,6 +109,7 @@ pvt_handle_freeze (PvtCall *call, const PvtFreezeArgs *args, PvtFreezeReport **r
   PvtFreeze freeze = { .only = args->mountpoints,
                        .deadline_ms = args->has_deadline_ms ? args->deadline_ms : G_MAXUINT,
                        .lease_ms = args->has_lease_ms ? args->lease_ms : 0,
+                       .patience_ms = patience_of (call),
                        .cancelled = call->cancelled };
   gboolean ok = pvt_freezer_freeze (&freeze, error);
 

@@ -187,13 +187,24 @@ deadline_ms (const PvtFreeze *freeze)
                                           : freeze->deadline_ms;
 }
 
+/* On the way in no longer than somebody waits: one filesystem that hangs in its freeze
+ * must not hold others frozen of which the caller was told that nothing is. */
+static gint64
+first_deadline (const PvtFreeze *freeze, gint64 now, gint64 deadline)
+{
+  gint64 patience = freeze->patience_ms ? now + freeze->patience_ms * NS_PER_MS : 0;
+
+  return patience && (deadline == 0 || patience < deadline) ? patience : deadline;
+}
+
 static gboolean
 start_guardian (PvtFreeze *freeze, GError **error)
 {
   guint ms = deadline_ms (freeze);
-  gint64 deadline = ms ? pvt_boottime () + ms * NS_PER_MS : 0;
+  gint64 now = pvt_boottime (), deadline = ms ? now + ms * NS_PER_MS : 0;
   PvtGuardianCharge charge = { (const int *) (gpointer) pvt_freezer.fds->data, pvt_freezer.fds->len,
-                               pvt_freezer.lock_fd, pvt_freezer.hurry_fd, deadline };
+                               pvt_freezer.lock_fd, pvt_freezer.hurry_fd,
+                               first_deadline (freeze, now, deadline) };
   PvtGuardian *guardian = pvt_guardian_start (&charge, error);
 
   g_mutex_lock (&pvt_freezer.lock);
@@ -353,7 +364,7 @@ begin_lease (const PvtFreeze *freeze)
   gint64 end = pvt_boottime () + freeze->lease_ms * NS_PER_MS;
 
   if (freeze->lease_ms == 0 || (pvt_freezer.deadline && end > pvt_freezer.deadline))
-    return;
+    end = pvt_freezer.deadline;
   if (pvt_guardian_renew (pvt_freezer.guardian, end))
     pvt_freezer.deadline = end;
 }

@@ -35,6 +35,7 @@ typedef struct
   char *const *only;      /* mountpoints; NULL: all */
   guint deadline_ms;      /* G_MAXUINT: as configured; 0: none */
   guint lease_ms;         /* once frozen, until it ends unless renewed; 0: the deadline's */
+  guint patience_ms;      /* how long the caller waits for it to be frozen; 0: for ever */
   gint *cancelled;        /* see PvtCall */
   /* out */
   guint64 generation;

@@ -274,6 +274,15 @@ void
 pvt_guardian_abort (PvtGuardian *guardian)
 {
   g_atomic_int_set (&guardian->page->abort, TRUE);
+  /* One filesystem may hang in its freeze, with the thread that would thaw the others. */
+  if (guardian->pid > 0)
+    kill (guardian->pid, SIGTERM);
+}
+
+void
+pvt_guardian_leave (void)
+{
+  the_guardian.pid = 0;
 }
 
 PvtFreezeEnd

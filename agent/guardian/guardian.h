@@ -55,6 +55,9 @@ gboolean pvt_guardian_prepare (char *const *argv, PvtGuardianTitle title, GError
 /* At the agent's end, after pvt_guardian_release(). */
 void pvt_guardian_dismiss (void);
 
+/* Instead: it sees to the rest of a freeze that could not be ended, and ends itself. */
+void pvt_guardian_leave (void);
+
 /* What it is handed. The descriptors stay the caller's, too, and open until
  * pvt_guardian_release(). */
 typedef struct
@@ -96,7 +99,8 @@ gboolean pvt_guardian_renew (PvtGuardian *guardian, gint64 deadline);
 /* Readable, or hung up, once the guardian has ended by itself. */
 int pvt_guardian_fd (const PvtGuardian *guardian);
 
-/* Makes a freeze that is under way in another thread fail. */
+/* Makes a freeze that is under way in another thread fail; what it has frozen is
+ * thawed at once. */
 void pvt_guardian_abort (PvtGuardian *guardian);
 
 /* What ended it, and when (pvt_boottime()); END_GUARDIAN_DIED when it was killed. */

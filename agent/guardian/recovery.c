@@ -108,12 +108,11 @@ pvt_freezer_init (const PvtConfig *config, const PvtRoot *root)
 void
 pvt_freezer_finish (void)
 {
+  PvtFreezerState state;
   guint n;
 
   for (guint waited = 0; waited < STOP_WAIT_MS; waited += 10)
     {
-      PvtFreezerState state;
-
       if (pvt_freezer_begin_thaw ())
         {
           gint64 when = pvt_boottime ();
@@ -130,6 +129,14 @@ pvt_freezer_finish (void)
         pvt_guardian_abort (pvt_freezer.guardian);
       g_mutex_unlock (&pvt_freezer.lock);
       g_usleep (10000);
+    }
+  pvt_freezer_state (&state);
+  if (state.phase != PVT_FREEZER_THAWED)
+    {
+      /* A filesystem hangs in its freeze, and a thread with it. */
+      pvt_guardian_leave ();
+      pvt_gate_open ();
+      return;
     }
   if (pvt_freezer.config)
     pvt_record_clear (&pvt_freezer.record);
