@@ -19,6 +19,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 import cli
 import debs
 import tap
+from readme import install_line
 from stock import Guest, sh, start
 from tap import check, equal, note
 from vm import PORT
@@ -74,6 +75,7 @@ def freeze_and_thaw():
         check(frozen >= 1, "nothing was frozen")
 
 
+README_LINE = "apt install ./packages/pvtools-agent_"
 OLD = debs.field(debs.deb("pvtools-agent"), "Version")
 
 
@@ -84,16 +86,8 @@ def test_the_guest_begins_with_qemu_ga():
     equal(run("cat /run/hook-ran").split(), ["freeze", "thaw"], "its hooks")
 
 
-def readmes_command():
-    """What the README says is to be typed in the guest, behind the building of the packages."""
-    section = (debs.TREE / "README.md").read_text().split("\n## Install\n")[1].split("```")[1]
-    found = re.findall(r"^packaging/build-deb packages && (apt install \S*pvtools-agent_\S*)", section, re.M)
-    equal(len(found), 1, "commands of the README's section on installing, for the guest")
-    return found[0]
-
-
 def test_installed_over_it_as_the_readme_says():
-    log = guest.job(f"ln -s /debs/old /root/packages; cd /root; yes | {readmes_command()}")
+    log = guest.job(f"ln -s /debs/old /root/packages; cd /root; yes | {install_line(README_LINE)}")
     check(re.search(r"REMOV(ED|ING):[^:]*qemu-guest-agent", log), f"apt says what goes: {log}")
     check_ours(OLD)
     equal(run("dpkg-query -W -f '${db:Status-Status}' qemu-guest-agent").strip(), "config-files",

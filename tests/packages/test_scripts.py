@@ -17,7 +17,8 @@ SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "debian/pvtools-
            "debian/pvtools-agent.prerm", "debian/pvtools-agent.postrm", "debian/pvtools-agent-drivers.postinst",
            "debian/pvtools-agent-drivers.prerm", "debian/pvtools-agent-drivers.postrm", "man/fill-help",
            "../agent/upgrade/upgrade-agent", "../agent/upgrade/upgrade-deb", "../agent/upgrade/upgrade-tar",
-           "../agent/hooks/ssh-host-keys", "../drivers/linux/chrony-refclock", "../drivers/linux/initramfs-hook"]
+           "../agent/hooks/ssh-host-keys", "../drivers/linux/chrony-refclock", "../drivers/linux/initramfs-hook",
+           "../tests/guest/files/system-rpm"]
 
 
 def test_shellcheck():
