@@ -37,7 +37,8 @@ BROKEN = "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pvtools-agent {}; exit
 # Says that it is ready, and never a word to the host.
 SILENT = "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pvtools-agent {}; exit; fi\nsystemd-notify --ready\nsleep 1000\n"
 # So does this one, until the next boot: there it ends.
-SHORT = SILENT.replace("systemd", "cmp -s /root/boot /proc/sys/kernel/random/boot_id || exit 7\nsystemd")
+SHORT = SILENT.replace("systemd", "[ \"$(cat /root/boot)\" = \"$(cat /proc/sys/kernel/random/boot_id)\" ] || exit 7\n"
+                              "systemd")
 
 
 def later(version):
@@ -152,9 +153,9 @@ def test_what_does_not_fit_is_refused():
 
 
 def test_conflicts_and_room_are_looked_at():
-    guest.run("printf '#!/bin/sh\\n' > /usr/local/bin/qemu-ga; chmod 755 /usr/local/bin/qemu-ga")
+    guest.run("printf '#!/bin/sh\\n' > /usr/bin/qemu-ga; chmod 755 /usr/bin/qemu-ga")
     refused(GOOD, "qemu-ga is installed")
-    guest.run("rm /usr/local/bin/qemu-ga; mkdir -p /var/lib/pvtools/upgrade\n"
+    guest.run("rm /usr/bin/qemu-ga; mkdir -p /var/lib/pvtools/upgrade\n"
               "mount -t tmpfs -o size=1m,mode=700 full /var/lib/pvtools/upgrade")
     refused(GOOD, "/var/lib/pvtools/upgrade has")
     guest.run("umount /var/lib/pvtools/upgrade")
@@ -169,7 +170,7 @@ def test_check_alone_changes_nothing():
 
 def test_done():
     before = guest.agent()
-    report = json.loads(upgrade(0, GOOD, "-o", "json"))
+    report = json.loads(upgrade(0, GOOD, "--wait", "600", "-o", "json", timeout=1500))
     equal((report["state"], report["from"], report["to"]), ("done", OLD, NEW), report)
     equal(version(), NEW, "the new version")
     check(guest.agent() != before, "the new agent runs")
