@@ -123,6 +123,33 @@ pvt_client_execute_text (PvtClient *client, const char *request, int timeout_ms,
   return reply;
 }
 
+/* Once there it does not change. */
+static gboolean
+is_learnt (PvtClient *client)
+{
+  gboolean is;
+
+  g_mutex_lock (&client->lock);
+  is = client->commands != NULL;
+  g_mutex_unlock (&client->lock);
+  return is;
+}
+
+/* The first of several threads that ask at once counts. */
+static void
+keep (PvtClient *client, const char *version, GPtrArray *names)
+{
+  g_mutex_lock (&client->lock);
+  if (client->commands)
+    g_ptr_array_unref (names);
+  else
+    {
+      client->version = g_strdup (version);
+      client->commands = names;
+    }
+  g_mutex_unlock (&client->lock);
+}
+
 /* Asks guest-info once. */
 static gboolean
 learn (PvtClient *client, int timeout_ms, GCancellable *cancellable, GError **error)
@@ -130,7 +157,7 @@ learn (PvtClient *client, int timeout_ms, GCancellable *cancellable, GError **er
   g_autoptr (PvtGuestAgentInfo) info = NULL;
   GPtrArray *names;
 
-  if (client->commands)
+  if (is_learnt (client))
     return TRUE;
   if (!pvt_client_call (client, &pvt_command_infos[PVT_COMMAND_GUEST_INFO], NULL, &info,
                         timeout_ms, cancellable, error))
@@ -143,8 +170,7 @@ learn (PvtClient *client, int timeout_ms, GCancellable *cancellable, GError **er
       if (command->enabled)
         g_ptr_array_add (names, g_strdup (command->name));
     }
-  client->version = g_strdup (info->version);
-  client->commands = names;
+  keep (client, info->version, names);
   return TRUE;
 }
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_SIZE (256 * 1024)
@@ -85,8 +86,9 @@ write_out (PvtExtended *extended)
 {
   while (pvt_extended_wants_write (extended))
     {
-      gssize n = write (extended->fd, extended->out.data + extended->out_done,
-                        pvt_extended_unsent (extended));
+      /* No SIGPIPE for whoever uses the library. */
+      gssize n = send (extended->fd, extended->out.data + extended->out_done,
+                       pvt_extended_unsent (extended), MSG_NOSIGNAL);
 
       if (n < 0 && errno == EINTR)
         continue;

@@ -37,13 +37,14 @@ ignore_error (void *data G_GNUC_UNUSED, void *error G_GNUC_UNUSED)
   (*(void **) &lib.member = dlsym ((handle), (symbol)), lib.member != NULL)
 
 static gboolean
-load (void)
+load_once (void)
 {
-  void *base = dlopen ("libvirt.so.0", RTLD_LAZY | RTLD_GLOBAL);
-  void *qemu = base ? dlopen ("libvirt-qemu.so.0", RTLD_LAZY) : NULL;
+  void *base, *qemu;
 
   if (lib.loaded)
     return TRUE;
+  base = dlopen ("libvirt.so.0", RTLD_LAZY | RTLD_GLOBAL);
+  qemu = base ? dlopen ("libvirt-qemu.so.0", RTLD_LAZY) : NULL;
   lib.loaded = base && qemu && LOAD (base, connect_open, "virConnectOpen")
                && LOAD (base, connect_close, "virConnectClose")
                && LOAD (base, lookup_by_name, "virDomainLookupByName")
@@ -55,6 +56,18 @@ load (void)
   if (lib.loaded)
     lib.set_error_func (NULL, ignore_error);
   return lib.loaded;
+}
+
+static gboolean
+load (void)
+{
+  static GMutex lock;
+  gboolean ok;
+
+  g_mutex_lock (&lock);
+  ok = load_once ();
+  g_mutex_unlock (&lock);
+  return ok;
 }
 
 PvtLibvirt *

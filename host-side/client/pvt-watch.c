@@ -25,6 +25,10 @@
 /* Largest event that is looked at. */
 #define EVENT_MAX (128u * 1024)
 
+/* Most bytes of events that wait to be told. What one read has is told before the next;
+ * only a guest that sends events before it answers the subscription has more. */
+#define PENDING_MAX (4 * PVT_STREAM_WINDOW)
+
 struct _PvtWatch
 {
   GObject parent;
@@ -33,6 +37,7 @@ struct _PvtWatch
   PvtSubscription *subscription;
   PvtExtended *extended; /* NULL: not connected */
   guint32 id;
+  gsize pending_bytes;
   GQueue pending;        /* PvtEvent that came and nobody was told of yet */
   GError *failure;       /* why it is over */
   GMainContext *context;
@@ -214,8 +219,17 @@ static void
 take_data (guint channel, const char *data, gsize len, gpointer user_data)
 {
   PvtWatch *watch = user_data;
-  PvtEvent *event = pvt_event_new ();
+  PvtEvent *event;
 
+  if (watch->failure)
+    return;
+  watch->pending_bytes += len;
+  if (watch->pending_bytes > PENDING_MAX)
+    {
+      fail (watch, PVT_CLIENT_ERROR_PROTOCOL, "the guest sends events without end");
+      return;
+    }
+  event = pvt_event_new ();
   pvt_extended_consumed (watch->extended, watch->id, channel, len);
   if (len <= EVENT_MAX && pvt_decode_untrusted (data, len, &pvt_event_type, event))
     {
@@ -243,6 +257,7 @@ tell (PvtWatch *watch)
 {
   PvtEvent *event;
 
+  watch->pending_bytes = 0;
   while ((event = g_queue_pop_head (&watch->pending)))
     {
       g_signal_emit (watch, signals[SIGNAL_EVENT], 0, event);
@@ -326,6 +341,7 @@ subscribe (PvtWatch *watch, int timeout_ms, GError **error)
       return FALSE;
     }
   g_clear_error (&watch->failure);
+  watch->pending_bytes = 0;
   watch->extended = pvt_extended_open (watch->address, timeout_ms, error);
   if (watch->extended == NULL)
     return FALSE;

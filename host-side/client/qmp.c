@@ -15,6 +15,8 @@ struct _PvtQmp
   GSocket *socket;
   PvtFramer framer;
   int timeout_ms;
+  guint owed;      /* answers to commands that were given up: they come first */
+  gboolean broken; /* half a command went out */
   GCancellable *cancellable;
   PvtQmpEvent event;
   gpointer user_data;
@@ -74,12 +76,23 @@ take_event (PvtQmp *qmp, JsonNode *node)
   return name != NULL;
 }
 
+/* TRUE when nobody waits for it any more: commands are answered in their order. */
+static gboolean
+is_stale (PvtQmp *qmp)
+{
+  if (qmp->owed == 0)
+    return FALSE;
+  qmp->owed--;
+  return TRUE;
+}
+
 static JsonNode *
 read_reply (PvtQmp *qmp, gint64 deadline, GError **error)
 {
   JsonNode *node;
 
-  while ((node = read_any (qmp, deadline, error)) != NULL && take_event (qmp, node))
+  while ((node = read_any (qmp, deadline, error)) != NULL
+         && (take_event (qmp, node) || is_stale (qmp)))
     json_node_unref (node);
   return node;
 }
@@ -105,17 +118,41 @@ make_request (const char *command, JsonObject *arguments)
   return g_strconcat (text, "\n", NULL);
 }
 
-JsonNode *
-pvt_qmp_execute (PvtQmp *qmp, const char *command, JsonObject *arguments, GError **error)
+/* What came for the command, or NULL. */
+static JsonNode *
+exchange (PvtQmp *qmp, const char *command, JsonObject *arguments, GError **error)
 {
   g_autofree char *line = make_request (command, arguments);
   gint64 deadline = deadline_in (qmp->timeout_ms);
-  g_autoptr (JsonNode) reply = NULL;
+  GError *failure = NULL;
+  JsonNode *reply = NULL;
+
+  if (qmp->broken)
+    fail (&failure, PVT_CLIENT_ERROR_DISCONNECTED, "an earlier command did not go out whole");
+  else if (!pvt_socket_send (qmp->socket, line, strlen (line), deadline, qmp->cancellable, &failure))
+    qmp->broken = TRUE;
+  else
+    {
+      reply = read_reply (qmp, deadline, &failure);
+      qmp->owed += reply == NULL;
+    }
+  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    {
+      g_clear_error (&failure);
+      g_set_error (&failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT,
+                   "QEMU's monitor did not answer %s within %d ms", command, qmp->timeout_ms);
+    }
+  if (failure)
+    g_propagate_error (error, failure);
+  return reply;
+}
+
+JsonNode *
+pvt_qmp_execute (PvtQmp *qmp, const char *command, JsonObject *arguments, GError **error)
+{
+  g_autoptr (JsonNode) reply = exchange (qmp, command, arguments, error);
   JsonObject *object, *failure = NULL;
 
-  if (!pvt_socket_send (qmp->socket, line, strlen (line), deadline, qmp->cancellable, error))
-    return NULL;
-  reply = read_reply (qmp, deadline, error);
   if (reply == NULL)
     return NULL;
   object = json_node_get_object (reply);
@@ -141,7 +178,8 @@ pvt_qmp_await_event (PvtQmp *qmp, const char *name, int timeout_ms, GError **err
 
       if (node == NULL)
         return FALSE;
-      take_event (qmp, node);
+      if (!take_event (qmp, node))
+        is_stale (qmp);
       if (g_strcmp0 (pvt_json_string (json_node_get_object (node), "event"), name) == 0)
         return TRUE;
     }
@@ -169,7 +207,8 @@ pvt_qmp_take_events (PvtQmp *qmp, GError **error)
           node = pvt_json_tree_new ((PvtSlice){ frame.data, frame.len }, error);
           if (node == NULL)
             return FALSE;
-          take_event (qmp, node);
+          if (!take_event (qmp, node))
+            is_stale (qmp);
           break;
         case PVT_FRAME_BAD:
           return fail (error, PVT_CLIENT_ERROR_PROTOCOL, frame.error);
@@ -212,7 +251,8 @@ pvt_qmp_open (const char *path, int timeout_ms, GCancellable *cancellable, GErro
     return qmp;
   pvt_qmp_close (qmp);
   /* A monitor serves one client: others connect and hear nothing. */
-  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT)
+      || g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT))
     {
       g_error_free (failure);
       g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT,

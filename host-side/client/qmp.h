@@ -28,7 +28,8 @@ void pvt_qmp_set_event_handler (PvtQmp *qmp, PvtQmpEvent event, gpointer user_da
 /*
  * Runs a command. @arguments (may be NULL) stays the caller's. Returns what it
  * returned; the caller unrefs. An error of QEMU's is PVT_CLIENT_ERROR_FAILED
- * with its text.
+ * with its text; TIMEOUT_AFTER_SENT: it may still be done, and what comes for it
+ * later is passed over.
  */
 JsonNode *pvt_qmp_execute (PvtQmp *qmp, const char *command, JsonObject *arguments,
                            GError **error);
