@@ -58,6 +58,13 @@ run_freeze (PvtCli *cli, int argc, char **argv, GError **error)
       g_propagate_error (error, failure);
       return FALSE;
     }
+  if (!ours && deadline > 0)
+    {
+      g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_UNSUPPORTED,
+                           "this agent has no deadline: it was not frozen (without --deadline it stays "
+                           "frozen until a thaw)");
+      return FALSE;
+    }
   if (!ours)
     return freeze_stock (cli, words[0] ? words : NULL, error);
   args.mountpoints = words[0] ? words : NULL;

@@ -28,15 +28,28 @@ on_signal (int number)
     kill (command_pid, number);
 }
 
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
 static void
 catch_signals (void)
 {
   struct sigaction action = { .sa_handler = on_signal };
 
-  sigaction (SIGINT, &action, NULL);
-  sigaction (SIGTERM, &action, NULL);
-  sigaction (SIGHUP, &action, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (caught); i++)
+    sigaction (caught[i], &action, NULL);
   signal (SIGPIPE, SIG_IGN);
+}
+
+/* So that the command, which is born with our handlers, loses none. */
+static void
+hold_signals (int how)
+{
+  sigset_t set;
+
+  sigemptyset (&set);
+  for (guint i = 0; i < G_N_ELEMENTS (caught); i++)
+    sigaddset (&set, caught[i]);
+  pthread_sigmask (how, &set, NULL);
 }
 
 /* What both verbs are told. */
@@ -160,28 +173,41 @@ freeze_group (PvtCli *cli, PvtGroup *group, GError **error)
 
 /* ---- quiesce ---- */
 
+static void
+become_command (char **argv)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (caught); i++)
+    signal (caught[i], SIG_DFL);
+  signal (SIGPIPE, SIG_DFL);
+  hold_signals (SIG_UNBLOCK);
+  execvp (argv[0], argv);
+  fprintf (stderr, "pvtools: %s: %s\n", argv[0], strerror (errno));
+  _exit (127);
+}
+
+/* TRUE when it was begun, whatever became of it. */
 static gboolean
 run_command (char **argv, int *status, GError **error)
 {
-  pid_t pid = fork ();
+  pid_t pid;
 
+  hold_signals (SIG_BLOCK);
+  pid = interrupted ? 0 : fork ();
+  if (pid == 0 && !interrupted)
+    become_command (argv);
+  command_pid = MAX (pid, 0);
   if (pid < 0)
-    {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot fork: %s", g_strerror (errno));
-      return FALSE;
-    }
-  if (pid == 0)
-    {
-      signal (SIGPIPE, SIG_DFL);
-      execvp (argv[0], argv);
-      fprintf (stderr, "pvtools: %s: %s\n", argv[0], g_strerror (errno));
-      _exit (127);
-    }
-  command_pid = pid;
-  while (waitpid (pid, status, 0) < 0 && errno == EINTR)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot fork: %s", g_strerror (errno));
+  else if (pid == 0)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED, "interrupted before the command ran");
+  hold_signals (SIG_UNBLOCK);
+  /* Another thread may have been interrupted before it could know of the command. */
+  if (pid > 0 && interrupted)
+    kill (pid, interrupted);
+  while (pid > 0 && waitpid (pid, status, 0) < 0 && errno == EINTR)
     ;
   command_pid = 0;
-  return TRUE;
+  return pid > 0;
 }
 
 static gboolean
@@ -198,7 +224,10 @@ quiesce (PvtCli *cli, PvtGroup *group, GError **error)
   pvt_group_look_after (group);
   pvt_group_thaw (group);
   if (!ran)
-    return FALSE;
+    {
+      cli->exit_code = outcome (group, FALSE);
+      return FALSE;
+    }
   cli->exit_code = outcome (group, WIFEXITED (status) && WEXITSTATUS (status) == 0);
   if (cli->json)
     {
@@ -283,9 +312,8 @@ prepare (PvtGroup *group, const char *directory, GError **error)
           return NULL;
         }
       shot->qmp = pvt_qmp_open (guest->address + strlen ("qemu:"), QMP_MS, NULL, error);
-      if (shot->qmp == NULL)
-        return NULL;
-      shot->report.disks = pvt_snapshot_disks (shot->qmp, directory, label, error);
+      if (shot->qmp)
+        shot->report.disks = pvt_snapshot_disks (shot->qmp, directory, label, error);
       if (shot->report.disks == NULL)
         {
           g_prefix_error (error, "%s: ", guest->address);

@@ -134,8 +134,6 @@ freeze_without_lease (const PvtGroup *group, PvtHeldGuest *guest, GError **error
   return TRUE;
 }
 
-static void thaw_guest (const PvtGroup *group, PvtHeldGuest *guest);
-
 /* A monitor serves one client and may be needed for the snapshot: the channel
  * is looked up once, and opened again without it. */
 static gboolean
@@ -193,7 +191,8 @@ freeze_guest (const PvtGroup *group, PvtHeldGuest *guest, GError **error)
     }
   ok = guest->leases ? freeze_with_lease (group, guest, &failure)
                      : freeze_without_lease (group, guest, &failure);
-  guest->frozen = ok && guest->n_filesystems > 0;
+  /* The thread that renews looks at it. */
+  g_atomic_int_set (&guest->frozen, ok && guest->n_filesystems > 0);
   if (guest->frozen)
     return TRUE;
   if (ok)
@@ -202,8 +201,8 @@ freeze_guest (const PvtGroup *group, PvtHeldGuest *guest, GError **error)
   else
     {
       /* The answer may be lost and the freeze not. */
-      if (failure->domain != PVT_AGENT_ERROR)
-        thaw_guest (group, guest);
+      guest->doubtful = failure->domain != PVT_AGENT_ERROR
+                        && !g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT);
       g_propagate_error (error, failure);
     }
   return FALSE;
@@ -221,17 +220,27 @@ lease_left (gint64 end)
 }
 
 static void
+renew_guest (PvtHeldGuest *guest, guint left)
+{
+  PvtRenewFreezeArgs args = { .generation = guest->generation, .deadline_ms = MAX (left, 1000) };
+  gint64 n;
+
+  /* What becomes of it is seen at the look after the snapshots. */
+  if (guest->leases && left > 0)
+    pvt_client_renew_freeze (guest->client, &args, RENEW_MS, NULL, NULL);
+  else if (!guest->leases && left == 0 && !guest->let_go)
+    guest->let_go = pvt_client_guest_fsfreeze_thaw (guest->client, &n, RENEW_MS, NULL, NULL);
+}
+
+static void
 renew (PvtGroup *group, gint64 end)
 {
   for (guint i = 0; i < group->guests->len; i++)
     {
       PvtHeldGuest *guest = group->guests->pdata[i];
-      guint left = lease_left (end);
-      PvtRenewFreezeArgs args = { .generation = guest->generation, .deadline_ms = MAX (left, 1000) };
 
-      /* What becomes of it is seen at the look after the snapshots. */
-      if (guest->frozen && guest->leases && left > 0)
-        pvt_client_renew_freeze (guest->client, &args, RENEW_MS, NULL, NULL);
+      if (g_atomic_int_get (&guest->frozen))
+        renew_guest (guest, lease_left (end));
     }
 }
 
@@ -261,6 +270,8 @@ renew_until_stopped (gpointer data)
 gboolean
 pvt_group_freeze (PvtGroup *group, const volatile gint *interrupted, GError **error)
 {
+  /* The first one's lease must not run out while the last one's hooks run. */
+  group->thread = g_thread_new ("renew", renew_until_stopped, group);
   for (guint i = 0; i < group->guests->len; i++)
     {
       PvtHeldGuest *guest = group->guests->pdata[i];
@@ -277,7 +288,6 @@ pvt_group_freeze (PvtGroup *group, const volatile gint *interrupted, GError **er
       g_propagate_prefixed_error (error, g_steal_pointer (&failure), "%s: ", guest->address);
       return FALSE;
     }
-  group->thread = g_thread_new ("renew", renew_until_stopped, group);
   return TRUE;
 }
 
@@ -395,6 +405,11 @@ thaw_guest (const PvtGroup *group, PvtHeldGuest *guest)
 static void
 settle (PvtHeldGuest *guest)
 {
+  if (guest->let_go)
+    {
+      guest->held = PVT_HELD_LOST;
+      note_trouble (guest, "its deadline has passed: it was thawed before the end");
+    }
   if (!guest->frozen || guest->held != PVT_HELD_NOT)
     return;
   if (!guest->leases)
@@ -406,20 +421,41 @@ settle (PvtHeldGuest *guest)
     guest->held = PVT_HELD_LOST;
 }
 
+typedef struct
+{
+  const PvtGroup *group;
+  PvtHeldGuest *guest;
+  GThread *thread;
+} Thaw;
+
+static gpointer
+thaw_and_settle (gpointer data)
+{
+  const Thaw *thaw = data;
+
+  thaw_guest (thaw->group, thaw->guest);
+  settle (thaw->guest);
+  thaw->guest->frozen = thaw->guest->doubtful = FALSE;
+  return NULL;
+}
+
 void
 pvt_group_thaw (PvtGroup *group)
 {
+  g_autofree Thaw *thaws = g_new0 (Thaw, group->guests->len);
+
   stop_renewing (group);
   for (guint i = group->guests->len; i-- > 0;)
     {
       PvtHeldGuest *guest = group->guests->pdata[i];
 
-      if (!guest->frozen)
-        continue;
-      thaw_guest (group, guest);
-      settle (guest);
-      guest->frozen = FALSE;
+      thaws[i] = (Thaw){ group, guest, NULL };
+      if (guest->frozen || guest->doubtful)
+        thaws[i].thread = g_thread_new ("thaw", thaw_and_settle, &thaws[i]);
     }
+  for (guint i = 0; i < group->guests->len; i++)
+    if (thaws[i].thread)
+      g_thread_join (thaws[i].thread);
 }
 
 PvtHeld

@@ -2,8 +2,9 @@
 /*
  * Several guests held still at once. Each is frozen with a lease that a thread
  * renews: when this program dies or is stopped, the guests thaw by themselves
- * within seconds. With an agent that knows no leases (qemu-ga) that is not so,
- * and the report says that nothing proves its snapshot.
+ * within seconds. With an agent that knows no leases (qemu-ga) that is not so: the
+ * same thread thaws it at the deadline, and the report says that nothing proves its
+ * snapshot.
  */
 #pragma once
 
@@ -24,7 +25,9 @@ typedef struct
   char *channel;     /* where the agent is: for qemu: what its monitor says once */
   PvtClient *client; /* NULL: not connected */
   gboolean leases;   /* the agent has them */
-  gboolean frozen;   /* as far as is known */
+  gboolean frozen;   /* as far as is known; what is above stays as it is while it is set */
+  gboolean doubtful; /* its freeze was not answered: it is thawed as if it were frozen */
+  gboolean let_go;   /* it has no lease, and was thawed at the deadline */
   gboolean stuck;    /* it could not be thawed by us */
   guint64 generation;
   guint n_filesystems;
@@ -65,7 +68,8 @@ gboolean pvt_group_freeze (PvtGroup *group, const volatile gint *interrupted, GE
 void pvt_group_look_before (PvtGroup *group);
 void pvt_group_look_after (PvtGroup *group);
 
-/* Thaws all that are frozen, last first, and settles what was held. */
+/* Thaws all that are frozen, each on its own: one that does not answer holds up no
+ * other. Then settles what was held. */
 void pvt_group_thaw (PvtGroup *group);
 
 /* The worst of the guests. */

@@ -98,7 +98,9 @@ def reply(command, lie, stock=False):
 
 
 class Liar:
-    """A context manager: a unix socket with that guest behind it."""
+    """A context manager: a unix socket with that guest behind it. Of `answers` some
+    commands get other ones; a function is called with the request, and with None for its
+    answer the guest hangs up."""
 
     def __init__(self, lie, answers=None, stock=False):
         self.lie, self.answers, self.stock = LIES[lie], answers or {}, stock
@@ -147,6 +149,9 @@ class Liar:
             answer = {"return": request["arguments"]["id"]}
         elif name in self.answers:
             answer = self.answers[name]
+            answer = answer(request) if callable(answer) else answer
+            if answer is None:
+                raise ValueError("it hangs up")
         else:
             answer = reply(name, self.lie, self.stock)
         client.sendall(first + json.dumps(answer).encode() + b"\n")
