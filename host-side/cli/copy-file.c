@@ -67,24 +67,35 @@ pvt_copy_progress (const PvtCopy *copy, const char *name, guint64 done, guint64 
            (double) done / (1 << 20), done >= total ? "\n" : "");
 }
 
+/* How much was written; all of it unless errno says why not. */
+static gsize
+write_all (int fd, const char *data, gsize len)
+{
+  gsize done = 0;
+
+  while (done < len)
+    {
+      gssize n = write (fd, data + done, len - done);
+
+      if (n < 0 && errno != EINTR)
+        break;
+      done += n > 0 ? (gsize) n : 0;
+    }
+  return done;
+}
+
 static void
 on_data (guint channel, const char *data, gsize len, gpointer user_data)
 {
   Transfer *transfer = user_data;
-  gsize left = len;
 
-  while (left > 0 && transfer->write_errno == 0)
+  if (transfer->write_errno == 0)
     {
-      gssize n = write (transfer->fd, data, left);
+      gsize n = write_all (transfer->fd, data, len);
 
-      if (n < 0 && errno != EINTR)
-        transfer->write_errno = errno;
-      if (n <= 0)
-        continue;
-      pvt_sum64_add (&transfer->sum, data, (gsize) n);
-      data += n;
-      left -= (gsize) n;
-      transfer->moved += (guint64) n;
+      transfer->write_errno = n < len ? errno : 0;
+      pvt_sum64_add (&transfer->sum, data, n);
+      transfer->moved += n;
     }
   pvt_extended_consumed (transfer->copy->extended, transfer->id, channel, len);
 }
@@ -249,36 +260,44 @@ send_by_stream (PvtCopy *copy, int fd, const struct stat *st, const char *from, 
 }
 
 static gboolean
-send_plainly (PvtCopy *copy, int fd, const char *to, GError **error)
+send_chunk (PvtCopy *copy, gint64 handle, const char *chunk, gsize len, const char *to, GError **error)
 {
-  PvtGuestFileOpenArgs open_args = { .path = (char *) to, .mode = (char *) "w" };
+  g_autoptr (GBytes) bytes = g_bytes_new_static (chunk, len);
+  PvtGuestFileWriteArgs args = { .handle = handle, .buf_b64 = bytes };
+  g_autoptr (PvtGuestFileWrite) done
+      = pvt_client_guest_file_write (copy->client, &args, CALL_MS, NULL, error);
+
+  if (done == NULL)
+    return FALSE;
+  copy->bytes += len;
+  errno = EIO;
+  return done->count == (gint64) len || pvt_copy_fail (error, "write all of", to);
+}
+
+static gboolean
+send_chunks (PvtCopy *copy, int fd, gint64 handle, const char *from, const char *to, GError **error)
+{
   g_autofree char *chunk = g_malloc (PLAIN_CHUNK);
-  PvtGuestFileCloseArgs close_args = { 0 };
-  gint64 handle;
-  gboolean ok;
   gssize n;
 
-  ok = pvt_client_guest_file_open (copy->client, &open_args, &handle, -1, NULL, error);
-  while (ok && (n = read (fd, chunk, PLAIN_CHUNK)) > 0)
-    {
-      g_autoptr (GBytes) bytes = g_bytes_new (chunk, (gsize) n);
-      PvtGuestFileWriteArgs args = { .handle = handle, .buf_b64 = bytes };
-      g_autoptr (PvtGuestFileWrite) done
-          = pvt_client_guest_file_write (copy->client, &args, CALL_MS, NULL, error);
+  while ((n = read (fd, chunk, PLAIN_CHUNK)) > 0)
+    if (!send_chunk (copy, handle, chunk, (gsize) n, to, error))
+      return FALSE;
+  return n == 0 || pvt_copy_fail (error, "read", from);
+}
 
-      ok = done != NULL;
-      if (ok && done->count != n)
-        {
-          errno = EIO;
-          ok = pvt_copy_fail (error, "write all of", to);
-        }
-      copy->bytes += (guint64) n;
-    }
-  close_args.handle = handle;
-  if (ok)
-    ok = pvt_client_guest_file_close (copy->client, &close_args, -1, NULL, error);
-  close (fd);
-  return ok;
+static gboolean
+send_plainly (PvtCopy *copy, int fd, const char *from, const char *to, GError **error)
+{
+  PvtGuestFileOpenArgs open_args = { .path = (char *) to, .mode = (char *) "w" };
+  PvtGuestFileCloseArgs close_args = { 0 };
+  gboolean ok;
+
+  if (!pvt_client_guest_file_open (copy->client, &open_args, &close_args.handle, -1, NULL, error))
+    return FALSE;
+  ok = send_chunks (copy, fd, close_args.handle, from, to, error);
+  /* In any case: the guest keeps what is not closed open for ever. */
+  return pvt_client_guest_file_close (copy->client, &close_args, -1, NULL, ok ? error : NULL) && ok;
 }
 
 gboolean
@@ -286,6 +305,7 @@ pvt_copy_send_file (PvtCopy *copy, const char *from, const char *to, GError **er
 {
   int fd = open (from, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   struct stat st;
+  gboolean ok;
 
   if (fd < 0)
     return pvt_copy_fail (error, "open", from);
@@ -296,8 +316,11 @@ pvt_copy_send_file (PvtCopy *copy, const char *from, const char *to, GError **er
       return pvt_copy_fail (error, "send anything but a regular file:", from);
     }
   copy->files++;
-  return copy->extended ? send_by_stream (copy, fd, &st, from, to, error)
-                        : send_plainly (copy, fd, to, error);
+  if (copy->extended)
+    return send_by_stream (copy, fd, &st, from, to, error);
+  ok = send_plainly (copy, fd, from, to, error);
+  close (fd);
+  return ok;
 }
 
 /* ---- from the guest ---- */
@@ -353,7 +376,8 @@ fetch_by_stream (PvtCopy *copy, const char *from, int dir, const char *name, GEr
            || begin_anew (transfer.fd, partial, &args.offset, error))
        && pvt_extended_call (copy->extended, &pvt_command_infos[PVT_COMMAND_PVT_READ_FILE], &args,
                              &file, CALL_MS, &ops, &transfer, &transfer.id, error);
-  while (ok && !transfer.over)
+  /* Once nothing can be written any more, nothing more is waited for. */
+  while (ok && !transfer.over && transfer.write_errno == 0)
     {
       ok = wait_turn (&transfer, error);
       pvt_copy_progress (copy, from, args.offset + transfer.moved,
@@ -392,7 +416,7 @@ fetch_plainly (PvtCopy *copy, const char *from, int dir, const char *name, GErro
       const char *data = part && part->buf_b64 ? g_bytes_get_data (part->buf_b64, &len) : NULL;
 
       ok = part != NULL;
-      if (ok && len && write (fd, data, len) != (gssize) len)
+      if (ok && write_all (fd, data, len) < len)
         ok = pvt_copy_fail (error, "write", name);
       copy->bytes += len;
       eof = part == NULL || part->eof || len == 0;

@@ -4,6 +4,7 @@
 #include "output.h"
 #include "page-look.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -396,6 +397,21 @@ run (PvtCli *cli, Options *o, const char **verb_name, int *argc, char ***argv, G
   return verb && run_verb (cli, verb, *argc - 1 - n_words, *argv + 1 + n_words, error);
 }
 
+/* Half an output must not look like a whole one. A reader that has left knows. */
+static int
+flush_output (const PvtCli *cli, const char *verb)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return cli->exit_code;
+  if (errno == EPIPE)
+    return PVT_EXIT_AGENT;
+  error = g_error_new (PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, "the output cannot be written: %s",
+                       g_strerror (errno));
+  return complain (cli, verb, error);
+}
+
 /* What stands behind "--" is another program's: our options end there. */
 static char **
 take_command (int *argc, char **argv)
@@ -440,7 +456,7 @@ main (int argc, char **argv)
   else if (o.version)
     code = puts ("pvtools " PVT_VERSION) < 0;
   else if (run (&cli, &o, &verb_name, &argc, &argv, &error))
-    code = fflush (stdout) == 0 ? cli.exit_code : PVT_EXIT_AGENT;
+    code = flush_output (&cli, verb_name);
   else
     code = complain (&cli, verb_name, error);
   g_free (o.connect);

@@ -21,6 +21,12 @@
 /* One read of our standard input. */
 #define CHUNK (64 * 1024)
 
+/* So often asked to end, we do, whatever the guest does: it may hang. */
+#define SIGNALS_MAX 3
+
+/* What guest-exec takes as its input at once. */
+#define INPUT_MAX (16 * 1024 * 1024)
+
 /* How often an agent without streams is asked whether a program has ended; it
  * grows with the program's age. */
 #define POLL_FIRST_MS 5
@@ -44,30 +50,7 @@ typedef struct
   char *trouble;
 } Session;
 
-static volatile gint got_signal, got_resize;
-
-static void
-on_signal (int number)
-{
-  if (number == SIGWINCH)
-    got_resize = TRUE;
-  else
-    got_signal = number;
-}
-
-static void
-catch_signals (gboolean terminal)
-{
-  struct sigaction action = { .sa_handler = on_signal };
-
-  signal (SIGPIPE, SIG_IGN);
-  sigaction (SIGTERM, &action, NULL);
-  sigaction (SIGHUP, &action, NULL);
-  if (terminal)
-    sigaction (SIGWINCH, &action, NULL);
-  else
-    sigaction (SIGINT, &action, NULL);
-}
+static volatile gint got_signal, got_resize, n_signals;
 
 /* ---- our terminal ---- */
 
@@ -95,6 +78,37 @@ make_raw (void)
   is_raw = tcsetattr (STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 
+/* The guest's program gets them; one that does not end, or a guest that hears nothing,
+ * must not keep us. */
+static void
+on_signal (int number)
+{
+  if (number == SIGWINCH)
+    {
+      got_resize = TRUE;
+      return;
+    }
+  got_signal = number;
+  if (++n_signals < SIGNALS_MAX)
+    return;
+  restore_terminal ();
+  _exit (128 + number);
+}
+
+static void
+catch_signals (gboolean terminal)
+{
+  struct sigaction action = { .sa_handler = on_signal };
+
+  signal (SIGPIPE, SIG_IGN);
+  sigaction (SIGTERM, &action, NULL);
+  sigaction (SIGHUP, &action, NULL);
+  if (terminal)
+    sigaction (SIGWINCH, &action, NULL);
+  else
+    sigaction (SIGINT, &action, NULL);
+}
+
 static void
 terminal_size (guint *rows, guint *columns)
 {
@@ -108,7 +122,7 @@ terminal_size (guint *rows, guint *columns)
 
 /* ---- a stream ---- */
 
-/* FALSE when nobody reads it any more. */
+/* FALSE with errno, which is EPIPE when nobody reads it any more. */
 static gboolean
 put_out (int fd, const char *data, gsize len)
 {
@@ -116,7 +130,12 @@ put_out (int fd, const char *data, gsize len)
     {
       gssize n = write (fd, data, len);
 
+      struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
       if (n < 0 && errno == EINTR)
+        continue;
+      /* Others who have it open may have made it so. */
+      if (n < 0 && errno == EAGAIN && (poll (&pfd, 1, -1) == 1 || errno == EINTR))
         continue;
       if (n < 0)
         return FALSE;
@@ -131,11 +150,13 @@ on_data (guint channel, const char *data, gsize len, gpointer user_data)
 {
   Session *session = user_data;
 
-  /* As if the program were here and wrote into the closed pipe itself. */
-  if (!put_out (channel == 2 ? STDERR_FILENO : STDOUT_FILENO, data, len))
+  if (!session->over && !put_out (channel == 2 ? STDERR_FILENO : STDOUT_FILENO, data, len))
     {
+      /* As if the program were here and wrote into the closed pipe itself. */
       session->over = TRUE;
-      session->exit_code = 128 + SIGPIPE;
+      session->exit_code = errno == EPIPE ? 128 + SIGPIPE : PVT_EXIT_EXEC_FAILED;
+      if (errno != EPIPE)
+        session->trouble = g_strdup_printf ("its output cannot be written: %s", g_strerror (errno));
     }
   pvt_extended_consumed (session->extended, session->id, channel, len);
 }
@@ -146,6 +167,8 @@ on_end (const char *json, gsize len, gpointer user_data)
   Session *session = user_data;
   PvtStreamEnd end = { 0 };
 
+  if (session->over)
+    return;
   session->over = TRUE;
   session->exit_code = PVT_EXIT_EXEC_FAILED;
   if (!pvt_decode_untrusted (json, len, &pvt_stream_end_type, &end))
@@ -193,13 +216,13 @@ turn (Session *session, GError **error)
   gboolean read_input = session->input_open
                         && pvt_extended_window (session->extended, session->id) > 0
                         && pvt_extended_unsent (session->extended) < CHUNK;
-  struct pollfd pfds[2]
-      = { { .fd = pvt_extended_fd (session->extended),
-            .events = POLLIN | (pvt_extended_wants_write (session->extended) ? POLLOUT : 0) },
-          { .fd = read_input ? STDIN_FILENO : -1, .events = POLLIN } };
+  struct pollfd pfds[2] = { { .fd = pvt_extended_fd (session->extended), .events = POLLIN },
+                            { .fd = read_input ? STDIN_FILENO : -1, .events = POLLIN } };
 
   pass_signals (session);
-  if (poll (pfds, 2, pvt_extended_wants_write (session->extended) ? 0 : 1000) < 0 && errno != EINTR)
+  if (pvt_extended_wants_write (session->extended))
+    pfds[0].events |= POLLOUT;
+  if (poll (pfds, 2, 1000) < 0 && errno != EINTR)
     return TRUE;
   if (read_input && pfds[1].revents)
     send_input (session);
@@ -259,25 +282,42 @@ run_stream (PvtCli *cli, const Options *o, PvtExtended *extended, GError **error
 
 /* ---- an agent without streams ---- */
 
+/* NULL with @error: part of it would be another program's input. */
 static GBytes *
-read_all_input (void)
+read_all_input (GError **error)
 {
-  GByteArray *all = g_byte_array_new ();
+  g_autoptr (GByteArray) all = g_byte_array_new ();
   guint8 chunk[4096];
   gssize n;
 
-  while ((n = read (STDIN_FILENO, chunk, sizeof chunk)) > 0 && all->len < 16 * 1024 * 1024)
+  while ((n = read (STDIN_FILENO, chunk, sizeof chunk)) > 0 && all->len <= INPUT_MAX)
     g_byte_array_append (all, chunk, (guint) n);
-  return g_byte_array_free_to_bytes (all);
+  if (n == 0 && all->len <= INPUT_MAX)
+    return g_byte_array_free_to_bytes (g_steal_pointer (&all));
+  if (n < 0)
+    g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, "cannot read standard input: %s",
+                 g_strerror (errno));
+  else
+    g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_UNSUPPORTED,
+                 "without its extended channel, port " PVT_EXTENDED_PORT ", a program gets at most %d MiB "
+                 "of input: it was not run", INPUT_MAX / (1024 * 1024));
+  return NULL;
 }
 
-static void
-put_bytes (int fd, GBytes *bytes)
+/* What came of one output. */
+static gboolean
+put_bytes (int fd, GBytes *bytes, gboolean truncated, GError **error)
 {
   gsize len = 0;
   const char *data = bytes ? g_bytes_get_data (bytes, &len) : NULL;
 
-  put_out (fd, data, len);
+  if (truncated)
+    fprintf (stderr, "pvtools: the guest's agent kept only a part of the program's output\n");
+  if (put_out (fd, data, len) || errno == EPIPE)
+    return TRUE;
+  g_set_error (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, "its output cannot be written: %s",
+               g_strerror (errno));
+  return FALSE;
 }
 
 static gboolean
@@ -297,8 +337,9 @@ await_polling (PvtCli *cli, PvtClient *client, gint64 pid, GError **error)
           g_usleep (pause * 1000);
           continue;
         }
-      put_bytes (STDOUT_FILENO, status->out_data);
-      put_bytes (STDERR_FILENO, status->err_data);
+      if (!put_bytes (STDOUT_FILENO, status->out_data, status->out_truncated, error)
+          || !put_bytes (STDERR_FILENO, status->err_data, status->err_truncated, error))
+        return FALSE;
       cli->exit_code = (PvtExit) (status->has_signal ? 128 + ((int) status->signal & 0x7f)
                                                      : (int) status->exitcode & 0xff);
       return TRUE;
@@ -327,7 +368,9 @@ run_polling (PvtCli *cli, const Options *o, GError **error)
   client = pvt_cli_connect_plain (cli, error);
   if (client == NULL)
     return FALSE;
-  args.input_data = input = o->input ? read_all_input () : NULL;
+  args.input_data = input = o->input ? read_all_input (error) : NULL;
+  if (o->input && input == NULL)
+    return FALSE;
   started = pvt_client_guest_exec (client, &args, -1, NULL, error);
   return started && await_polling (cli, client, started->pid, error);
 }

@@ -423,7 +423,7 @@ flooding_agent (int fd)
     {
       for (guint i = 0; i < 512; i++)
         say_packet (fd, PVT_PACKET_DATA, 1, packet.id, text);
-      say_packet (fd, PVT_PACKET_REPLY, 0, packet.id, 
+      say_packet (fd, PVT_PACKET_REPLY, 0, packet.id,
                   "{\"return\": {\"boot-id\": \"x\", \"queue\": 1, \"events\": [], \"unavailable\": []}}");
       hear_packet (fd, &parser, &packet);
     }
