@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host-side/vmm/core/descriptors.h"
 #include "host-side/vmm/core/log.h"
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/core/socket.h"
@@ -106,6 +107,7 @@ command_device (int argc, char **argv)
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
     return help ();
+  descriptors_inherited ();
   ret = kind ? parse (argc - 2, argv + 2, &options, &path, &lab) : -EINVAL;
   if (ret == 1) /* told what there is */
     return 0;
@@ -117,6 +119,7 @@ command_device (int argc, char **argv)
   ret = kind->create (&options, &dev);
   if (ret < 0)
     return 1;
+  descriptors_drop ();
   ret = lab_add (&lab, dev);
   if (ret == 0)
     ret = vdev_start_workers (dev);
@@ -125,7 +128,9 @@ command_device (int argc, char **argv)
   listener = ret = socket_listen (path);
   if (ret < 0)
     goto free_device;
+  sandbox_expect (SANDBOX_FRONT);
   ret = sandbox_enter ();
+  sandbox_narrow (SANDBOX_FRONT);
   if (ret == 0)
     ret = serve (dev, listener, &lab);
   close (listener);

@@ -19,6 +19,7 @@
 
 #include "host-side/vmm/control/control.h"
 #include "host-side/vmm/core/copier.h"
+#include "host-side/vmm/core/descriptors.h"
 #include "host-side/vmm/core/log.h"
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/lab.h"
@@ -462,8 +463,11 @@ complete_board (const struct run *run, struct machine *machine)
 static int
 enter_sandbox (void)
 {
-  int ret = sandbox_enter ();
+  int ret;
 
+  sandbox_expect (SANDBOX_MAIN);
+  ret = sandbox_enter ();
+  sandbox_narrow (SANDBOX_MAIN);
   if (ret < 0)
     vmm_log ("no sandbox: %s (--no-sandbox does without)", strerror (-ret));
   return ret;
@@ -509,6 +513,7 @@ command_run (int argc, char **argv)
       fputs (help_text, stdout);
       return 0;
     }
+  descriptors_inherited ();
   run.plan.cmdline = "";
   run.plan.kernel_fd = run.plan.initrd_fd = -1;
   ret = parse_with_config (argc, argv, &run, &config);
@@ -520,6 +525,7 @@ command_run (int argc, char **argv)
       config_file_free (&config);
       return ret > 0 ? 0 : 2;
     }
+  descriptors_drop ();
   signal_fd = block_signals ();
   /* Before there are threads. */
   if (run.control_path && copier_new (&copier) < 0)

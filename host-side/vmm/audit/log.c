@@ -55,6 +55,9 @@ audit_log_new (struct audit_log **log, const char *path)
       vmm_log ("%s: %s", path, strerror (-ret));
       return ret;
     }
+  /* The buffer is made now: later stdio looks at the file first, in whichever thread. */
+  if (file)
+    setvbuf (file, NULL, _IOFBF, BUFSIZ);
   ret = audit_log_new_stream (log, file);
   if (ret == 0 && file)
     (*log)->ours = true;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/core/socket.h"
 #include "qmp-session.h"
 
@@ -193,7 +194,7 @@ control_new (struct control **result, const char *path, struct machine *machine)
   snprintf (control->path, sizeof control->path, "%s", path);
   control->listener = (struct watch){ ret, on_listener, control };
   control->wake = (struct watch){ eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK), on_events, control };
-  ret = control->wake.fd < 0 ? -errno : worker_new (&control->worker, "control");
+  ret = control->wake.fd < 0 ? -errno : worker_new (&control->worker, "control", SANDBOX_CONTROL);
   if (ret < 0)
     goto no_worker;
   worker_call (control->worker, begin, control);

@@ -9,10 +9,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "sandbox.h"
+
 struct worker
 {
   pthread_t thread;
   int epoll;
+  unsigned kinds;
   struct watch wake; /* an eventfd: somebody calls */
   pthread_mutex_t lock; /* of what follows: one caller at a time */
   pthread_cond_t changed;
@@ -61,6 +64,7 @@ run (void *data)
       {
         struct watch *watch = event.data.ptr;
 
+        sandbox_narrow (worker->kinds);
         watch->ready (watch->data);
         if (watch == &worker->wake)
           wait_while_held (worker);
@@ -75,13 +79,15 @@ set_stop (void *data)
 }
 
 int
-worker_new (struct worker **result, const char *name)
+worker_new (struct worker **result, const char *name, unsigned kinds)
 {
   struct worker *worker = calloc (1, sizeof *worker);
   int ret;
 
   if (worker == NULL)
     return -ENOMEM;
+  worker->kinds = kinds;
+  sandbox_expect (kinds);
   pthread_mutex_init (&worker->lock, NULL);
   pthread_cond_init (&worker->changed, NULL);
   worker->epoll = epoll_create1 (EPOLL_CLOEXEC);

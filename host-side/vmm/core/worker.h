@@ -17,8 +17,8 @@ struct watch
   void *data;
 };
 
-/* Starts a thread with this @name (at most 15 bytes). */
-int worker_new (struct worker **worker, const char *name);
+/* Starts a thread with this @name (at most 15 bytes); @kinds are what it is in the sandbox. */
+int worker_new (struct worker **worker, const char *name, unsigned kinds);
 /* Ends the thread; NULL is accepted. */
 void worker_free (struct worker *worker);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 #include "protocol/page/layout.h"
 
 #define CLASS_RAM 0x050000u
@@ -103,6 +104,7 @@ shared_page_init (struct shared_page *page, const char *path, shared_page_map ma
   ret = open_file (page, path);
   if (ret < 0)
     return ret;
+  sandbox_expect (SANDBOX_PAGE);
   pci_function_init (&page->function, &ops, &identity);
   pci_function_add_bar (&page->function, BAR_REGISTERS, REGISTERS_BYTES, false);
   pci_function_add_bar (&page->function, PVT_PAGE_PCI_BAR, page->size, true);

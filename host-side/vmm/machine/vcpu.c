@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 static _Thread_local struct vcpu *current;
 
@@ -165,6 +166,7 @@ vcpu_thread (void *data)
   pthread_setname_np (pthread_self (), name);
   while (may_run (vcpu))
     {
+      sandbox_narrow (SANDBOX_VCPU);
       if (atomic_exchange (&vcpu->nmi, false))
         ioctl (vcpu->fd, KVM_NMI, 0);
       if (ioctl (vcpu->fd, KVM_RUN, 0) == 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 #include "host.h"
 #include "layout.h"
 
@@ -165,6 +166,7 @@ vm_free (struct vm *vm)
 int
 vm_start (struct vm *vm)
 {
+  sandbox_expect (SANDBOX_VCPU);
   for (unsigned i = 0; i < vm->n_vcpus; i++)
     {
       struct vcpu *vcpu = &vm->vcpus[i];

@@ -39,6 +39,7 @@ struct net_backend
   const struct net_backend_ops *ops;
   const char *kind;
   unsigned n_pairs;
+  unsigned threads; /* SANDBOX_ kinds of those who send and receive */
   int fds[NET_PAIRS_MAX];      /* readable when there is a frame */
   int send_fds[NET_PAIRS_MAX]; /* writable when there is room for one */
   bool header;

@@ -19,6 +19,7 @@
 #include <virtio/net.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 struct peer
 {
@@ -157,7 +158,7 @@ net_peer_new (const struct options *options, struct net_backend **backend)
   if (peer == NULL)
     return -ENOMEM;
   peer->backend = (struct net_backend){ .ops = &peer_ops, .kind = "peer", .n_pairs = 1,
-                                        .header = offload };
+                                        .threads = SANDBOX_PEER, .header = offload };
   if (offload)
     peer->backend.features = VIRTIO_BIT (VIRTIO_NET_F_CSUM) | VIRTIO_BIT (VIRTIO_NET_F_GUEST_CSUM)
                              | VIRTIO_BIT (VIRTIO_NET_F_HOST_TSO4)

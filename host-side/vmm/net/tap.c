@@ -17,6 +17,7 @@
 #include <virtio/net.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 struct tap
 {
@@ -199,6 +200,7 @@ net_tap_new (const struct options *options, unsigned n_pairs, struct net_backend
     return -ENOMEM;
   tap->backend.ops = &tap_ops;
   tap->backend.kind = "tap";
+  tap->backend.threads = SANDBOX_TAP;
   tap->backend.header = true;
   tap->backend.features = VIRTIO_BIT (VIRTIO_NET_F_CSUM) | VIRTIO_BIT (VIRTIO_NET_F_GUEST_CSUM)
                           | VIRTIO_BIT (VIRTIO_NET_F_HOST_TSO4) | VIRTIO_BIT (VIRTIO_NET_F_HOST_TSO6)

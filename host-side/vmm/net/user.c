@@ -305,6 +305,7 @@ run (void *data)
       slirp_pollfds_fill (user->slirp, &timeout, add_poll, user);
       n = poll ((struct pollfd *) (void *) user->polls->data, user->polls->len,
                 until_timer (user, timeout));
+      sandbox_narrow (SANDBOX_USER);
       slirp_pollfds_poll (user->slirp, n < 0, get_events, user);
       run_timers (user);
       more = take_frames (user);
@@ -312,7 +313,7 @@ run (void *data)
   return NULL;
 }
 
-/* Signals are for others. */
+/* Signals are for others, but for the one that says what the thread may not. */
 static int
 user_start (struct net_backend *backend)
 {
@@ -320,7 +321,9 @@ user_start (struct net_backend *backend)
   sigset_t all, before;
   int ret;
 
+  sandbox_expect (SANDBOX_USER);
   sigfillset (&all);
+  sigdelset (&all, SIGSYS);
   pthread_sigmask (SIG_BLOCK, &all, &before);
   ret = -pthread_create (&user->thread, NULL, run, user);
   pthread_sigmask (SIG_SETMASK, &before, NULL);
@@ -440,14 +443,14 @@ net_user_new (const struct options *options, struct net_backend **backend)
 
   if (user == NULL)
     return -ENOMEM;
-  user->backend = (struct net_backend){ .ops = &user_ops, .kind = "user", .n_pairs = 1 };
+  user->backend = (struct net_backend){ .ops = &user_ops, .kind = "user", .n_pairs = 1,
+                                        .threads = SANDBOX_PEER };
   ret = open_slirp (user, options);
   if (ret < 0)
     {
       user_free (&user->backend);
       return ret;
     }
-  sandbox_allow (SANDBOX_INET_SOCKETS);
   *backend = &user->backend;
   return 0;
 }

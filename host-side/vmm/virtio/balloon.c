@@ -22,6 +22,7 @@
 #include <virtio/device.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 #define PAGE (1u << VIRTIO_BALLOON_PFN_SHIFT)
 #define FRAMES_MAX 4096u /* in one request; drivers send 256 or 1024 */
@@ -461,6 +462,7 @@ balloon_create (const struct options *options, struct vdev **dev)
                                      on_settled, balloon };
   forget_stats (balloon);
   vdev_init (&balloon->dev, &balloon_ops, "balloon", VIRTIO_ID_BALLOON, reporting ? 4 : 3);
+  balloon->dev.threads = SANDBOX_BALLOON;
   offer (&balloon->dev, VIRTIO_F_RING_PACKED, packed);
   offer (&balloon->dev, VIRTIO_BALLOON_F_STATS_VQ, true);
   offer (&balloon->dev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM, oom);

@@ -285,7 +285,7 @@ choose_aio (struct blk *blk, const char *aio)
     return 0;
   ret = blk_uring_open (blk);
   if (ret == 0)
-    sandbox_allow (SANDBOX_IO_URING);
+    blk->dev.threads |= SANDBOX_RING;
   else
     vmm_log ("%s: no io_uring here (%s): aio=threads", blk->path, strerror (-ret));
   return 0;
@@ -326,6 +326,7 @@ blk_create (const struct options *options, struct vdev **dev)
   memcpy (blk->serial, serial, strlen (serial));
   vdev_init (&blk->dev, &blk_ops, "blk", VIRTIO_ID_BLOCK, (unsigned) queues);
   blk->dev.n_workers = (unsigned) queues;
+  blk->dev.threads = SANDBOX_DISK;
   if (!packed)
     blk->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   describe (blk, (unsigned) queues);

@@ -23,6 +23,7 @@
 #include <virtio/device.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/core/socket.h"
 
 #define PORTS_MAX 15u
@@ -440,6 +441,7 @@ console_create (const struct options *options, struct vdev **dev)
       return ret;
     }
   vdev_init (&console->dev, &console_ops, "console", VIRTIO_ID_CONSOLE, 4 + 2 * console->n);
+  console->dev.threads = SANDBOX_CONSOLE;
   console->dev.features |= VIRTIO_BIT (VIRTIO_CONSOLE_F_MULTIPORT);
   memcpy (console->dev.config, &config, sizeof config);
   console->dev.config_size = sizeof config;

@@ -144,6 +144,7 @@ net_create (const struct options *options, struct vdev **dev)
       return ret;
     }
   vdev_init (&net->dev, &net_device_ops, "net", VIRTIO_ID_NET, 2 * net->n_pairs + 1);
+  net->dev.threads = net->backend->threads;
   net->dev.n_workers = net->n_pairs;
   net->dev.worker_share = 2;
   net->dev.n_counted = net->n_pairs;

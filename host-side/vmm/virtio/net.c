@@ -93,16 +93,28 @@ stopped (struct vdev *dev, unsigned q)
     }
 }
 
+/* In a worker: a tap is asked by who uses it. */
+static void
+tell_offloads (void *data)
+{
+  struct net *net = data;
+
+  net->backend->ops->set_offloads (net->backend, net->dev.accepted);
+}
+
 static void
 negotiated (struct vdev *dev)
 {
   struct net *net = net_of (dev);
+  struct worker *worker = dev->queues[net_control_queue (net)].worker;
   bool by_driver = net_has (net, VIRTIO_NET_F_MQ) && net_has (net, VIRTIO_NET_F_CTRL_VQ);
 
   atomic_store (&net->pairs_wanted, by_driver ? 1 : net->n_pairs);
   net->filter.vlan_filter = net_has (net, VIRTIO_NET_F_CTRL_VLAN);
-  if (net->backend->ops->set_offloads)
-    net->backend->ops->set_offloads (net->backend, dev->accepted);
+  if (net->backend->ops->set_offloads && worker)
+    worker_call (worker, tell_offloads, net);
+  else if (net->backend->ops->set_offloads)
+    tell_offloads (net);
   net_tell_pairs (net);
 }
 

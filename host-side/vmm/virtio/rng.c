@@ -12,6 +12,7 @@
 #include <virtio/rng.h>
 
 #include "host-side/vmm/core/log.h"
+#include "host-side/vmm/core/sandbox.h"
 
 #define REQUEST_MAX (64u * 1024) /* a guest that asks for more gets this much */
 
@@ -83,6 +84,7 @@ rng_create (const struct options *options, struct vdev **dev)
       return ret;
     }
   vdev_init (&rng->dev, &rng_ops, "rng", VIRTIO_ID_RNG, 1);
+  rng->dev.threads = SANDBOX_RNG;
   if (!packed)
     rng->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   *dev = &rng->dev;

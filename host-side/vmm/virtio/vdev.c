@@ -123,7 +123,7 @@ vdev_start_workers (struct vdev *dev)
       int ret;
 
       snprintf (name, sizeof name, "%s-%u", dev->kind, i % 1000);
-      ret = worker_new (&dev->workers[i], name);
+      ret = worker_new (&dev->workers[i], name, dev->threads);
       if (ret < 0)
         return ret;
     }

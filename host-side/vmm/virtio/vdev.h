@@ -68,6 +68,7 @@ struct vdev
   unsigned n_queues;
   unsigned n_workers;
   unsigned worker_share; /* queue q belongs to worker q / worker_share % n_workers */
+  unsigned threads;      /* SANDBOX_ kinds of the workers */
   unsigned n_counted;    /* as vhost-user's front-ends count queues: for net, pairs */
   struct worker *workers[VDEV_QUEUES_MAX];
   struct vdev_queue queues[VDEV_QUEUES_MAX];

@@ -277,12 +277,12 @@ vsock_create (const struct options *options, struct vdev **dev)
   vsock->cid = (uint32_t) cid;
   vsock->listener.fd = fd;
   vdev_init (&vsock->dev, &vsock_ops, "vsock", VIRTIO_ID_VSOCK, 3);
+  vsock->dev.threads = SANDBOX_VSOCK;
   vsock->dev.features |= VIRTIO_BIT (VIRTIO_VSOCK_F_STREAM);
   if (!packed)
     vsock->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   memcpy (vsock->dev.config, &cid, sizeof cid);
   vsock->dev.config_size = sizeof (struct virtio_vsock_config);
-  sandbox_allow (SANDBOX_UNIX_SOCKETS);
   *dev = &vsock->dev;
   return 0;
 }
