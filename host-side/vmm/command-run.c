@@ -36,6 +36,7 @@ struct run
 {
   struct loader_plan plan;
   uint64_t memory; /* bytes */
+  uint64_t page;   /* of huge pages, bytes; 0: ordinary ones */
   unsigned vcpus;
   struct options ports;
   unsigned n_devices;
@@ -64,6 +65,7 @@ static const char help_text[] =
   "  --initrd FILE        its initial RAM disk\n"
   "  --append TEXT        its command line\n"
   "  --memory MIB         256 when not given\n"
+  "  --hugepages[=SIZE]   the memory in huge pages of the host, 2M (when not given) or 1G\n"
   "  --cpus N             1 when not given\n"
   "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
   "                       [,aio=io_uring|threads][,transport=T]\n"
@@ -161,6 +163,21 @@ number (const char *name, const char *text, uint64_t min, uint64_t max, uint64_t
 }
 
 static int
+take_page (struct run *run, const char *text)
+{
+  if (text == NULL || strcmp (text, "2M") == 0)
+    run->page = 2 * MIB;
+  else if (strcmp (text, "1G") == 0)
+    run->page = 1024 * MIB;
+  else
+    {
+      vmm_log ("hugepages=%s: '2M' or '1G' is needed", text);
+      return -EINVAL;
+    }
+  return 0;
+}
+
+static int
 open_serial (struct run *run)
 {
   const char *path = run->serial_path;
@@ -195,6 +212,8 @@ take (struct run *run, int option, char *text)
       ret = number ("memory", text, MEMORY_MIN, MEMORY_MAX, &value);
       run->memory = ret == 0 ? value * MIB : 0;
       return ret;
+    case 'H':
+      return take_page (run, text);
     case 'c':
       ret = number ("cpus", text, 1, VM_VCPUS_MAX, &value);
       run->vcpus = ret == 0 ? (unsigned) value : 0;
@@ -260,6 +279,7 @@ take (struct run *run, int option, char *text)
 static const struct option long_options[] = {
   { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
   { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
+  { "hugepages", optional_argument, NULL, 'H' },
   { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
   { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
   { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
@@ -532,7 +552,7 @@ command_run (int argc, char **argv)
     vmm_log ("no process for copies: disks cannot be copied by the control socket");
   if (run.agent)
     view = agent_view_start (run.agent_path, run.serial_path == NULL && isatty (STDOUT_FILENO));
-  if (machine_new (&machine, run.memory, run.vcpus, run.slots, run.n_devices, run.serial_fd) == 0)
+  if (machine_new (&machine, run.memory, run.page, run.vcpus, run.slots, run.n_devices, run.serial_fd) == 0)
     {
       machine->copier = copier;
       end = run_machine (&run, machine, signal_fd);

@@ -160,6 +160,26 @@ test_pages_go_and_come_back (void **state)
   assert_int_equal (at (PAGES)[0], 1);
 }
 
+/* Memory of larger pages, as if they were of four: only whole ones go, and those are. */
+static void
+test_huge_pages (void **state)
+{
+  uint32_t row[16];
+  unsigned before;
+
+  memory.page = 4 * PAGE;
+  begin (VIRTIO_BALLOON_QUEUE_INFLATE, 0);
+  before = resident ();
+  for (unsigned i = 0; i < 16; i++)
+    row[i] = FIRST + i;
+  list (0, row, 3);
+  assert_int_equal (resident (), before);
+  list (0, row, 16);
+  assert_in_range (before - resident (), 12, 16);
+  assert_int_equal ((before - resident ()) % 4, 0);
+  memory.page = 0;
+}
+
 /* A list that breaks off in a number, none at all, one longer than any driver's. */
 static void
 test_lengths_of_lists (void **state)
@@ -376,6 +396,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_pages_go_and_come_back),
+    cmocka_unit_test (test_huge_pages),
     cmocka_unit_test (test_lengths_of_lists),
     cmocka_unit_test (test_pages_that_are_not_there),
     cmocka_unit_test (test_a_guest_gives_its_rings_away),

@@ -18,6 +18,7 @@ struct guest_region
 struct guest_memory
 {
   unsigned n;
+  uint64_t page; /* bytes of a huge page it is made of; 0: ordinary ones */
   struct guest_region region[GUEST_REGIONS_MAX];
 };
 

@@ -116,11 +116,11 @@ make_board (struct machine *machine, int serial_fd)
 }
 
 int
-machine_new (struct machine **result, uint64_t ram_size, unsigned n_vcpus,
+machine_new (struct machine **result, uint64_t ram_size, uint64_t page, unsigned n_vcpus,
              const struct machine_slot *slots, unsigned n_slots, int serial_fd)
 {
   struct machine *machine = calloc (1, sizeof *machine);
-  int ret = machine ? vm_new (&machine->vm, ram_size, n_vcpus) : -ENOMEM;
+  int ret = machine ? vm_new (&machine->vm, ram_size, page, n_vcpus) : -ENOMEM;
   unsigned plugged = 0;
 
   if (machine)

@@ -50,8 +50,9 @@ struct machine
 };
 
 /* Makes the board and plugs the devices of @slots in, which are the machine's from
- * now on, also when this fails. The serial port writes to @serial_fd. */
-int machine_new (struct machine **machine, uint64_t ram_size, unsigned n_vcpus,
+ * now on, also when this fails. Memory and processors are as of vm_new(); the serial port
+ * writes to @serial_fd. */
+int machine_new (struct machine **machine, uint64_t ram_size, uint64_t page, unsigned n_vcpus,
                  const struct machine_slot *slots, unsigned n_slots, int serial_fd);
 /* Lets the guest share @path with whoever reads it, before it boots. */
 int machine_share_page (struct machine *machine, const char *path);

@@ -53,22 +53,13 @@ vm_map_shared (struct vm *vm, uint64_t gpa, void *host, uint64_t size)
 }
 
 static int
-make_memory (struct vm *vm, uint64_t size)
+make_memory (struct vm *vm, uint64_t size, uint64_t page)
 {
   uint64_t low = size < MAP_HOLE ? size : MAP_HOLE;
-  int ret;
+  int ret = ram_new (vm, size, page);
 
-  vm->memfd = memfd_create ("guest-ram", MFD_CLOEXEC);
-  if (vm->memfd < 0 || ftruncate (vm->memfd, (off_t) size) < 0)
-    return -errno;
-  vm->ram = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->memfd, 0);
-  if (vm->ram == MAP_FAILED)
-    {
-      vm->ram = NULL;
-      return -errno;
-    }
-  vm->ram_size = size;
-  ret = add_slot (vm, 0, 0, 0, low);
+  if (ret == 0)
+    ret = add_slot (vm, 0, 0, 0, low);
   return ret < 0 || low == size ? ret : add_slot (vm, 1, MAP_ABOVE_4G, low, size - low);
 }
 
@@ -86,14 +77,14 @@ make_machine (struct vm *vm)
 }
 
 int
-vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
+vm_new (struct vm **result, uint64_t ram_size, uint64_t page, unsigned n_vcpus)
 {
   struct vm *vm = calloc (1, sizeof *vm);
   int ret;
 
   if (vm == NULL)
     return -ENOMEM;
-  vm->fd = vm->memfd = -1;
+  vm->fd = -1;
   pthread_mutex_init (&vm->lock, NULL);
   pthread_cond_init (&vm->changed, NULL);
   vm->end_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -102,7 +93,7 @@ vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
     goto free;
   ret = make_machine (vm);
   if (ret == 0)
-    ret = make_memory (vm, ram_size);
+    ret = make_memory (vm, ram_size, page);
   if (ret == 0)
     ret = ioctl (vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
   vm->run_size = (size_t) ret;
@@ -115,6 +106,8 @@ vm_new (struct vm **result, uint64_t ram_size, unsigned n_vcpus)
       vmm_log ("the machine cannot be made: %s", strerror (-ret));
       goto free;
     }
+  close (vm->kvm);
+  vm->kvm = -1;
   *result = vm;
   return 0;
 
@@ -148,10 +141,7 @@ vm_free (struct vm *vm)
       meter_close (&vm->vcpus[i]);
       close (vm->vcpus[i].fd);
     }
-  if (vm->ram)
-    munmap (vm->ram, vm->ram_size);
-  if (vm->memfd >= 0)
-    close (vm->memfd);
+  ram_free (vm);
   if (vm->fd >= 0)
     close (vm->fd);
   if (vm->kvm >= 0)
@@ -270,13 +260,12 @@ vm_wait_reset (struct vm *vm)
   return resets;
 }
 
-/* A hole in all of the memfd: what is read there is zero. */
 int
 vm_reset (struct vm *vm)
 {
-  if (madvise (vm->ram, vm->ram_size, MADV_REMOVE) < 0)
-    return -errno;
-  return vm_state_restore (vm);
+  int ret = ram_empty (vm);
+
+  return ret < 0 ? ret : vm_state_restore (vm);
 }
 
 void

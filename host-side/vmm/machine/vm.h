@@ -43,8 +43,8 @@ enum vm_end
 
 struct vm
 {
-  int kvm, fd;
-  int memfd;
+  int kvm; /* /dev/kvm, or -1: it is closed when the machine is made */
+  int fd;
   uint8_t *ram;
   uint64_t ram_size;
   struct guest_memory memory;
@@ -67,9 +67,10 @@ struct vm
   struct vm_state *initial;
 };
 
-/* Makes a machine with @ram_size bytes of memory and @n_vcpus processors, which
- * do not run yet. Negative errno with a message for the user. */
-int vm_new (struct vm **vm, uint64_t ram_size, unsigned n_vcpus);
+/* Makes a machine with @ram_size bytes of memory, in huge pages of @page bytes each unless
+ * that is 0, and @n_vcpus processors, which do not run yet. Negative errno with a message
+ * for the user. */
+int vm_new (struct vm **vm, uint64_t ram_size, uint64_t page, unsigned n_vcpus);
 /* Ends the processors; NULL is accepted. */
 void vm_free (struct vm *vm);
 
@@ -122,6 +123,10 @@ int vm_doorbell (struct vm *vm, const struct vm_doorbell *doorbell, bool on);
 /* In interrupts.c: what vm.c needs of it. */
 int interrupts_init (struct vm *vm);
 void interrupts_finish (struct vm *vm);
+/* In ram.c: vm.c's memory, zeroed in the beginning and by ram_empty(). */
+int ram_new (struct vm *vm, uint64_t size, uint64_t page);
+int ram_empty (struct vm *vm);
+void ram_free (struct vm *vm);
 /* In vcpu.c: what vm.c needs of a processor. */
 int vcpu_new (struct vm *vm, unsigned index);
 void *vcpu_thread (void *vcpu);

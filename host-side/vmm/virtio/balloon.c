@@ -75,7 +75,8 @@ config_word (struct vdev *dev, size_t offset)
 static void
 give_back (const struct balloon *balloon, const struct run *run)
 {
-  uintptr_t mask = balloon->page_size - 1;
+  uint64_t page = balloon->dev.memory->page ? balloon->dev.memory->page : balloon->page_size;
+  uintptr_t mask = (uintptr_t) page - 1;
   uintptr_t start = ((uintptr_t) run->start + mask) & ~mask;
   uintptr_t end = (uintptr_t) run->end & ~mask;
 
