@@ -548,7 +548,7 @@ command_run (int argc, char **argv)
   descriptors_drop ();
   signal_fd = block_signals ();
   /* Before there are threads. */
-  if (run.control_path && copier_new (&copier) < 0)
+  if (run.control_path && copier_new (&copier, !run.no_sandbox) < 0)
     vmm_log ("no process for copies: disks cannot be copied by the control socket");
   if (run.agent)
     view = agent_view_start (run.agent_path, run.serial_path == NULL && isatty (STDOUT_FILENO));

@@ -151,6 +151,104 @@ def test_threads_have_filters_of_their_own():
             equal(process.wait(60), 0, "the end")
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def say(path, words, family=socket.AF_UNIX):
+    """To somebody who may hang up."""
+    with socket.socket(family) as peer:
+        peer.settimeout(60)
+        peer.connect(path if family == socket.AF_INET else str(path))
+        with contextlib.suppress(OSError):
+            peer.sendall(words)
+
+
+def command_all(monitor, directory, disk):
+    """Each command that makes a thread do something, with and without success."""
+    known = {entry["name"] for entry in monitor.command("query-commands")}
+    for name in sorted(known):
+        if name.startswith(("query-", "x-query-")):
+            monitor.command(name)
+    path = "/machine/peripheral/balloon0"
+    for name, words in (
+            ("block_resize", {"device": "drive0", "size": 2 * MIB}),
+            ("blockdev-snapshot-sync", {"device": "drive0", "snapshot-file": f"{directory}/copy", "format": "raw"}),
+            ("balloon", {"value": 8 * MIB}), ("qom-list", {"path": "/machine/peripheral"}),
+            ("qom-set", {"path": path, "property": "guest-stats-polling-interval", "value": 1}),
+            ("qom-get", {"path": path, "property": "guest-stats"}),
+            ("set_link", {"name": "net0", "up": False}), ("set_link", {"name": "net0", "up": True}),
+            ("announce-self", {}), ("x-set-vm-generation-id", {"guid": "auto"}),
+            ("x-net-policy", {"name": "net0", "policy": "tx-bits=1M;bind-mac=on"}),
+            ("x-net-policy", {"name": "net1", "policy": ""}), ("inject-nmi", {}), ("stop", {}), ("cont", {}),
+            ("system_powerdown", {}), ("system_reset", {})):
+        monitor.command(name, **words)
+    for name, words in (
+            ("block_resize", {"device": "drive1", "size": 64 * MIB}),
+            ("block_resize", {"device": "drive0", "size": 1 << 62}),
+            ("blockdev-snapshot-sync", {"device": "drive0", "snapshot-file": f"{directory}/no/copy", "format": "raw"}),
+            ("blockdev-snapshot-sync", {"device": "drive0", "snapshot-file": str(disk), "format": "raw"}),
+            ("x-net-policy", {"name": "net0", "policy": "colour=red"}), ("quit_now", {}), ("transaction", {})):
+        try:
+            monitor.command(name, **words)
+        except RuntimeError:
+            continue
+        raise AssertionError(f"{name} {words} was not refused")
+
+
+def test_everything_at_once():
+    """Every device and every command, while the machine resets again and again: nothing is
+    refused, and all of it is taken apart at the end."""
+    needs(kvm=True)
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        payload = nested.build_payload(directory / "board.elf")
+        for disk in ("one", "two"):
+            (directory / disk).write_bytes(bytes(MIB))
+        port = free_port()
+        process = subprocess.Popen(
+            [vhostuser.find_vmm(), "run", "--kernel", payload, "--append", "check", "--memory", "16", "--cpus", "2",
+             "--rng=transport=pci", "--disk", f"file={directory}/one,aio=io_uring,queues=2", "--disk",
+             f"file={directory}/two,readonly=on,transport=mmio", "--balloon=free-page-reporting=on",
+             "--net", f"local={directory}/a,peer={directory}/b,policy=rx-bits=1M",
+             *(("--net", f"user,hostfwd=tcp:127.0.0.1:{port}-:7") if user_network() else
+               ("--net", f"local={directory}/c,peer={directory}/d")),
+             "--vsock", f"cid=9,socket={directory}/v", "--port", f"name={directory}/port",
+             "--shared-page", directory / "page", "--vmgenid", "auto", "--pvpanic-pci", "--agent", "--audit=/dev/null",
+             "--serial", directory / "out", "--qmp", directory / "qmp"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            monitor = connect_qmp(directory / "qmp")
+            command_all(monitor, directory, directory / "one")
+            monitor.close()  # who does not read all those resets is let go
+            say(directory / "port", b"hello")
+            say(directory / "v", b"CONNECT 5\n")
+            say(directory / "v", b"nonsense\n")
+            if user_network():
+                say(("127.0.0.1", port), b"hello", socket.AF_INET)
+            before = (directory / "out").read_text().count("\n")
+            wait_for(lambda: (directory / "out").read_text().count("\n") > before + 3, "more lives")
+            monitor = connect_qmp(directory / "qmp")
+            monitor.command("quit")
+            monitor.close()
+            out, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
+        equal((process.returncode, out), (0, ""), error)
+        check("sandbox" not in error, error)
+        equal((directory / "one").stat().st_size, 2 * MIB, "the disk that grew")
+
+
+def user_network():
+    """Whether it was built in."""
+    done = subprocess.run([vhostuser.find_vmm(), "device", "net", "--socket", "/", "--user"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return "without libslirp" not in done.stderr
+
+
 @contextlib.contextmanager
 def huge_pages(n):
     """As many of 2 MiB in the host's pool, if it has them."""

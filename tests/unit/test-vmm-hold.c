@@ -135,7 +135,7 @@ test_copier (void **state)
   unsigned failed = 9;
   gsize len;
 
-  assert_int_equal (copier_new (&copier), 0);
+  assert_int_equal (copier_new (&copier, true), 0);
   assert_int_equal (pwrite (fd, "hello", 5, 0), 5);
   assert_int_equal (copier_copy (copier, copies, 2, &failed), 0);
   assert_true (g_file_get_contents (one, &text, &len, NULL));

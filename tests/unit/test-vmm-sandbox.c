@@ -41,7 +41,7 @@ static const struct
   { SANDBOX_CONTROL, "control" }, { SANDBOX_DISK, "disk" },       { SANDBOX_DISK | SANDBOX_RING, "disk" },
   { SANDBOX_TAP, "tap" },         { SANDBOX_PEER, "peer" },       { SANDBOX_USER, "user network" },
   { SANDBOX_CONSOLE, "console" }, { SANDBOX_VSOCK, "vsock" },     { SANDBOX_BALLOON, "balloon" },
-  { SANDBOX_RNG, "rng" },
+  { SANDBOX_RNG, "rng" },         { SANDBOX_COPIER, "copier" },
 };
 
 /* The status of a child that has @present in it, is a thread of @own (0: of none yet) and
@@ -157,9 +157,11 @@ static const struct probe probes[] = {
   { "make a thread", NOBODY, 0, SYS_clone3 },
   { "open a file", NOBODY, ALL, SYS_openat, { AT_FDCWD, (long) "/etc/hostname" } },
   { "open a file otherwise", NOBODY, 0, SYS_openat2, { AT_FDCWD, (long) "/etc/hostname" } },
-  { "remove a file", SANDBOX_MAIN, 0, SYS_unlink, { (long) "" } },
+  { "open a file to write", NOBODY, ALL, SYS_openat, { AT_FDCWD, (long) "/", O_RDWR | O_CREAT } },
+  { "make a file", SANDBOX_COPIER, ALL, SYS_openat, { AT_FDCWD, (long) "/", O_RDWR | O_CREAT | O_EXCL } },
+  { "remove a file", SANDBOX_MAIN | SANDBOX_COPIER, 0, SYS_unlink, { (long) "" } },
   { "rename a file", NOBODY, 0, SYS_rename, { (long) "", (long) "" } },
-  { "make a file longer", SANDBOX_CONTROL, 0, SYS_ftruncate, { -1 } },
+  { "make a file longer", SANDBOX_CONTROL | SANDBOX_COPIER, 0, SYS_ftruncate, { -1 } },
   { "punch a hole", SANDBOX_DISK, 0, SYS_fallocate, { -1 } },
   { "read a disk", SANDBOX_DISK | SANDBOX_VCPU, 0, SYS_preadv, { -1 } },
   { "write a disk", SANDBOX_DISK, 0, SYS_pwritev, { -1 } },
@@ -184,6 +186,7 @@ static const struct probe probes[] = {
   { "give memory to a guest", NOBODY, 0, SYS_ioctl, { -1, (long) KVM_SET_USER_MEMORY_REGION } },
   { "type for a terminal", NOBODY, 0, SYS_ioctl, { -1, TIOCSTI } },
   { "use a tap", SANDBOX_TAP, 0, SYS_ioctl, { -1, (long) TUNSETQUEUE } },
+  { "clone a file", SANDBOX_COPIER, 0, SYS_ioctl, { -1, FICLONE, -1 } },
   { "make a tap", NOBODY, 0, SYS_ioctl, { -1, (long) TUNSETIFF } },
   { "discard of a block device", SANDBOX_DISK, 0, SYS_ioctl, { -1, BLKDISCARD } },
   { "map memory", ALL, 0, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1 } },

@@ -90,7 +90,7 @@ find_disk (QmpContext *context, JsonObject *arguments, GError **error)
 static void
 fail (GError **error, const char *what, int ret)
 {
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (-ret), "%s: %s", what, g_strerror (-ret));
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (-ret), "%s: %s", what, strerror (-ret));
 }
 
 JsonNode *

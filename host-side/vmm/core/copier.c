@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,6 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "sandbox.h"
 
 #define CHUNK (1u << 20)
 
@@ -196,7 +197,7 @@ serve (int fd)
 
 /* Nothing is kept but the socket: no disk, no console. */
 static void __attribute__ ((noreturn))
-become_copier (int fd)
+become_copier (int fd, bool sandboxed)
 {
   int null = open ("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -206,12 +207,13 @@ become_copier (int fd)
   if (fd != 3)
     dup2 (fd, 3);
   syscall (SYS_close_range, 4u, ~0u, 0u); /* which not every libc has */
-  serve (3);
+  if (!sandboxed || sandbox_alone (SANDBOX_COPIER) == 0)
+    serve (3);
   _exit (0);
 }
 
 int
-copier_new (struct copier **result)
+copier_new (struct copier **result, bool sandboxed)
 {
   struct copier *copier = calloc (1, sizeof *copier);
   int pair[2], ret;
@@ -226,7 +228,7 @@ copier_new (struct copier **result)
   copier->fd = pair[0];
   copier->pid = fork ();
   if (copier->pid == 0)
-    become_copier (pair[1]);
+    become_copier (pair[1], sandboxed);
   ret = copier->pid < 0 ? -errno : 0;
   close (pair[1]);
   if (ret == 0)

@@ -5,6 +5,7 @@
  * is there, and ends with the process that made it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define COPIES_MAX 31u
@@ -19,8 +20,8 @@ struct copy
   const char *path;
 };
 
-/* Starts the process: before there are threads. */
-int copier_new (struct copier **copier);
+/* Starts the process: before there are threads. @sandboxed: in a sandbox of its own. */
+int copier_new (struct copier **copier, bool sandboxed);
 /* Ends it. NULL is accepted. */
 void copier_free (struct copier *copier);
 

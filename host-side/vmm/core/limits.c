@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "copier.h"
 #include "descriptors.h"
 #include "sandbox.h"
 
@@ -24,6 +25,7 @@ static const struct
   { SANDBOX_CONSOLE, 16, 0 },   /* one a port */
   { SANDBOX_VSOCK, 264, 32 },   /* connections */
   { SANDBOX_USER, 1024, 512 },  /* connections */
+  { SANDBOX_COPIER, COPIES_MAX + 2, 0 },
   { SANDBOX_FRONT, 256, 0 },    /* three a queue, and regions of memory while they come */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Who may call what. The table is short because files, sockets, the machine and threads
  * are made before; what is left is moving bytes, finding a peer again, waiting, memory,
- * and ending. Nothing opens a path, starts a program or a thread, binds or listens. */
+ * and ending. Nothing opens a file that is there, starts a program or a thread, binds or
+ * listens. */
 #include "sandbox-rules.h"
 
 #ifdef __x86_64__
@@ -9,6 +10,7 @@
 
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/fs.h>
 #include <linux/if_tun.h>
@@ -39,6 +41,7 @@
 #define VSOCK SANDBOX_VSOCK
 #define BALLOON SANDBOX_BALLOON
 #define RNG SANDBOX_RNG
+#define COPIER SANDBOX_COPIER
 #define PAGE SANDBOX_PAGE
 #define WORKERS (CONTROL | DISK | RING | TAP | PEER | CONSOLE | VSOCK | BALLOON | RNG)
 
@@ -60,6 +63,7 @@ struct rule
 
 #define COMMAND(command) .must = { { 1, UINT32_MAX, (uint32_t) (command) } }
 #define NO_CODE { 2, PROT_EXEC, 0 }
+#define NEW_FILE(flags) .must = { { flags, O_CREAT | O_EXCL, O_CREAT | O_EXCL } }
 
 /* Several of one call are tried in turn. The first ones are those of the fast paths that
  * the kernel has to look at; calls without conditions it keeps in a bitmap. */
@@ -76,12 +80,16 @@ static const struct rule rules[] = {
   { SYS_fdatasync, DISK },
   { SYS_fallocate, DISK },
   { SYS_io_uring_enter, RING | CONTROL, .with = RING }, /* CONTROL: a disk comes to rest */
-  { SYS_sendto, CONTROL | USER | VSOCK | FRONT },
+  { SYS_sendto, CONTROL | USER | VSOCK | FRONT | COPIER },
   { SYS_sendmsg, CONTROL | PEER | USER | CONSOLE | VSOCK },
   { SYS_recvfrom, CONTROL | USER | VSOCK },
-  { SYS_recvmsg, PEER | USER | FRONT },
-  { SYS_ftruncate, CONTROL }, /* block_resize */
-  { SYS_lseek, MAIN },
+  { SYS_recvmsg, PEER | USER | FRONT | COPIER },
+  { SYS_ftruncate, CONTROL | COPIER }, /* CONTROL: block_resize */
+  { SYS_lseek, MAIN | COPIER },
+  { SYS_copy_file_range, COPIER },
+  { SYS_pread64, COPIER },
+  { SYS_pwrite64, COPIER },
+  { SYS_fsync, COPIER },
 
   /* waiting */
   { SYS_epoll_wait, WORKERS },
@@ -129,6 +137,7 @@ static const struct rule rules[] = {
   { SYS_ioctl, DISK, COMMAND (BLKDISCARD) },
   { SYS_ioctl, DISK, COMMAND (BLKZEROOUT) },
   { SYS_ioctl, CONTROL, COMMAND (BLKGETSIZE64) },
+  { SYS_ioctl, COPIER, COMMAND (FICLONE) },
   { SYS_ioctl, TAP, COMMAND (TUNSETQUEUE) },
   { SYS_ioctl, TAP, COMMAND (TUNSETOFFLOAD) },
   { SYS_ioctl, USER, COMMAND (FIONREAD) },
@@ -153,12 +162,14 @@ static const struct rule rules[] = {
   { SYS_getpeername, USER | CONTROL | MAIN }, /* GLib: is it journald that reads a warning? */
 
   /* descriptors and files that are there */
-  { SYS_close, MAIN | CONTROL | USER | CONSOLE | VSOCK | FRONT },
+  { SYS_close, MAIN | CONTROL | USER | CONSOLE | VSOCK | FRONT | COPIER },
   { SYS_fcntl, USER },
-  { SYS_fstat, MAIN | USER | FRONT },
-  { SYS_newfstatat, MAIN | USER | FRONT }, /* fstat(3) of some C libraries */
-  { SYS_stat, USER },                      /* resolv.conf */
-  { SYS_unlink, MAIN },                    /* sockets, at the end */
+  { SYS_fstat, MAIN | USER | FRONT | COPIER },
+  { SYS_newfstatat, MAIN | USER | FRONT | COPIER }, /* fstat(3) of some C libraries */
+  { SYS_stat, USER },            /* resolv.conf */
+  { SYS_unlink, MAIN | COPIER }, /* sockets, at the end; copies that failed */
+  { SYS_open, COPIER, NEW_FILE (1) },
+  { SYS_openat, COPIER, NEW_FILE (2) },
   /* glibc's malloc asks /proc for the overcommit policy when it shrinks an arena, and
    * does without; libslirp would read resolv.conf again */
   { SYS_open, SANDBOX_ALL, .refuse = true },

@@ -52,7 +52,7 @@ name_of (unsigned kinds)
 {
   static const char *const names[] = {
     "main", "front-end", "vcpu", "control", "disk", "io_uring", "tap", "peer", "user network",
-    "console", "vsock", "balloon", "rng", "shared page",
+    "console", "vsock", "balloon", "rng", "copier", "shared page",
   };
 
   return kinds ? names[__builtin_ctz (kinds)] : "unnamed";
@@ -138,3 +138,14 @@ sandbox_narrow (unsigned kinds)
 {
 }
 #endif
+
+int
+sandbox_alone (unsigned kinds)
+{
+  int ret;
+
+  expected = kinds;
+  ret = sandbox_enter ();
+  sandbox_narrow (kinds);
+  return ret;
+}

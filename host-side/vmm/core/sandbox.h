@@ -19,7 +19,8 @@ enum
   SANDBOX_VSOCK = 1 << 10,  /* the same both ways */
   SANDBOX_BALLOON = 1 << 11,
   SANDBOX_RNG = 1 << 12,
-  SANDBOX_PAGE = 1 << 13, /* no thread's: the guest shares a page, and may move it */
+  SANDBOX_COPIER = 1 << 13, /* a process of its own, which makes files */
+  SANDBOX_PAGE = 1 << 14, /* no thread's: the guest shares a page, and may move it */
 };
 
 /* Before sandbox_enter(): there is, or will be, something of these kinds. */
@@ -29,6 +30,8 @@ void sandbox_expect (unsigned kinds);
  * process, with a line on standard error; memory and descriptors have limits; nobody may
  * look into the process but root. Negative errno. */
 int sandbox_enter (void);
+/* All of it in a process of one thread, which is of these @kinds and nothing else. */
+int sandbox_alone (unsigned kinds);
 /* In a thread, before it does something for a guest or anybody else: its own list from
  * now on. Does nothing before sandbox_enter() or a second time, and costs nothing then,
  * so it belongs into a thread's loop. */
