@@ -21,12 +21,16 @@
 #include "log.h"
 #include "sandbox-rules.h"
 
-/* Sanitizers open files and start threads when they report: with them there is no list. */
-#ifdef __has_feature
-#define SANITIZED __has_feature (address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
+/* Sanitizers open files, start threads and look into us when they report, and take any
+ * memory: with them there is neither a list nor a limit. */
+#if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
-#else
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
 #define SANITIZED 0
 #endif
 
@@ -92,18 +96,13 @@ install (unsigned kinds, unsigned flags)
   return ret == 0 ? 0 : ret < 0 ? -errno : -ESRCH;
 }
 
-int
-sandbox_enter (void)
+static int
+filter_all (void)
 {
   struct sigaction action = { .sa_sigaction = on_refused, .sa_flags = SA_SIGINFO };
   int ret;
 
   sigaction (SIGSYS, &action, NULL);
-  ret = limits_enter (expected);
-  if (ret < 0)
-    return ret;
-  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-    return -errno;
   ret = install (expected | SANDBOX_BASE, SECCOMP_FILTER_FLAG_TSYNC);
   atomic_store (&entered, ret == 0);
   return ret;
@@ -127,10 +126,10 @@ sandbox_narrow (unsigned kinds)
 
 #else
 
-int
-sandbox_enter (void)
+static int
+filter_all (void)
 {
-  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+  return 0;
 }
 
 void
@@ -138,6 +137,19 @@ sandbox_narrow (unsigned kinds)
 {
 }
 #endif
+
+int
+sandbox_enter (void)
+{
+  int ret = SANITIZED ? 0 : limits_enter (expected);
+
+  if (ret < 0)
+    return ret;
+  if (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+      || (!SANITIZED && prctl (PR_SET_DUMPABLE, 0, 0, 0, 0) < 0))
+    return -errno;
+  return filter_all ();
+}
 
 int
 sandbox_alone (unsigned kinds)
