@@ -17,7 +17,7 @@ import micro
 import shell
 import vhostuser
 from agent import find_agent
-from vm import VM
+from qemuvm import QemuVM
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 MODULES = ["kvm", "kvm_amd", "loop", "crc32c_generic"]  # the last two to look into images
@@ -71,7 +71,7 @@ def image():
     return kernel, cache.make("nested", name, make)
 
 
-class Outer(VM):
+class Outer(QemuVM):
     """The outer guest, of @made or image(); sh() runs a script in it."""
 
     def __init__(self, made=None, **keywords):

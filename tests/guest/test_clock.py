@@ -22,7 +22,7 @@ from agent import find_agent
 from shell import sh
 from tap import Skip, check, equal, note
 from test_debian import pvtools
-from vm import VM
+from vm import ON_VMM, VM, needs
 
 HOOK = """mkdir -p /etc/pvtools/{name}
 printf '#!/bin/sh\\necho "$1 $PVT_EVENT $PVT_GAP_NS $PVT_CLOCK_METHOD" >> /run/events\\n' > /etc/pvtools/{name}/10-note
@@ -114,6 +114,11 @@ def test_a_pause_is_made_up_for_when_the_host_comes_back():
         began = time.monotonic()
         with vm.line() as line:
             line.sync(77)
+            if ON_VMM:  # whose guests' clocks go on: there is nothing to make up for
+                off = offset(line)[0]
+                note(f"off by {before:.3f} s, paused for 6 s, {off:.3f} s off")
+                check(abs(off - before) < 0.25, (before, off))
+                return
             off, last = wait_disruption(line, "paused")
             note(f"off by {before:.3f} s, paused for 6 s, {off:.3f} s off "
                  f"{time.monotonic() - began:.1f} s after the host was back")
@@ -131,6 +136,7 @@ def test_a_pause_is_made_up_for_when_the_host_comes_back():
 
 
 def test_nothing_happens_while_frozen():
+    needs("still-clock")
     disk = [("virtio-blk-pci,drive={drive}", 64 << 20)]
     with machine(disks=disk, append="pvt.mount") as vm:
         settle(vm)
@@ -161,6 +167,7 @@ def vmgenid(number):
 
 
 def test_a_restore_with_another_generation_is_noticed_without_a_host():
+    needs("migration")
     with machine(full=True, devices=vmgenid(1)) as vm:
         before = settle(vm)
         state = pathlib.Path(vm.directory).with_suffix(".state")
@@ -263,6 +270,7 @@ def pvtools_error(*words):
 
 
 def test_chrony_is_left_in_charge():
+    needs("host-network", "still-clock")
     try:
         files = chrony.files()
     except chrony.Missing as missing:

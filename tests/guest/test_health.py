@@ -18,6 +18,7 @@ import tap
 from shell import sh
 from tap import Skip, check, equal
 from watch import Watch
+from vm import needs
 from watched import machine
 
 DISK = [("virtio-blk-pci,drive={drive},serial=health", 64 << 20)]
@@ -181,6 +182,7 @@ def test_reboots_and_the_end():
 
 def test_a_kernel_that_is_halted():
     """All processors halted without interrupts: nothing will ever wake them."""
+    needs("registers")
     with machine(smp="2") as vm, watched(vm, "--on-hang", "run:echo $PVT_HEALTH_STATE $PVT_HEALTH_CAUSE >&2") as watch:
         watch.expect("ok")
         later(vm, "halt -f")
@@ -199,6 +201,7 @@ def now_with_monitor_free(vm, watch):
 def test_user_space_that_never_runs():
     """A real-time loop on the only processor: the kernel takes interrupts, and
     nothing else ever runs."""
+    needs("registers")
     with machine() as vm, watched(vm, "--on-hang", "reset") as watch:
         watch.expect("ok")
         later(vm, "echo -1 > /proc/sys/kernel/sched_rt_runtime_us; exec chrt -f 99 sh -c 'while :; do :; done'")

@@ -15,7 +15,7 @@ import micro
 import tap
 from agent import find_agent
 from tap import check, equal, note
-from vm import MAC, VM
+from vm import MAC, VM, needs
 from wire import LibvirtLike, ProxmoxLike
 
 DISK = [("virtio-blk-pci,drive={drive},serial=micro1,id=blk", 64 << 20)]
@@ -180,6 +180,7 @@ def test_bad_input_over_virtio_serial():
 
 
 def test_port_that_is_plugged_later():
+    needs("hotplug")
     with machine(port=False, append="pvt.path=/dev/vport0p1") as vm:
         wait_for_text(vm, "cannot open /dev/vport0p1")
         vm.monitor.command("device_add", driver="virtserialport", bus="vser.0", chardev="agent",

@@ -10,7 +10,7 @@ import base
 import cache
 import micro
 from agent import find_agent
-from vm import VM
+from vm import ON_VMM, VM
 
 MODULES = ["i6300esb", "virtio_balloon", "crc32c_generic"]
 
@@ -29,5 +29,6 @@ def machine(*more, agent=None, **keywords):
     """With what a crash and a hang are told by."""
     keywords.setdefault("smp", "1")
     keywords.setdefault("memory", 256)
-    return VM(*image(agent), devices=["-device", "pvpanic", "-device", "i6300esb",
-                                      "-device", "virtio-balloon-pci", *more], **keywords)
+    watchdog = [] if ON_VMM else ["-device", "i6300esb"]
+    return VM(*image(agent), devices=["-device", "pvpanic", *watchdog, "-device", "virtio-balloon-pci", *more],
+              **keywords)

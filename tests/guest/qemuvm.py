@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest under QEMU: with KVM where the processor has it, emulated where not."""
+
+import shutil
+import subprocess
+import sys
+
+from machine import EXTENDED, MAC, PORT, Machine, has_kvm
+
+
+def accelerator():
+    """QEMU's arguments for the fastest way this machine really has."""
+    if has_kvm():
+        return ["-accel", "kvm", "-cpu", "host"]
+    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+
+
+class QemuVM(Machine):
+    """`devices` are further QEMU arguments, `disks` are (device arguments, size) of
+    scratch disks, {drive} standing for the drive."""
+
+    def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
+                 disks=(), network=True, port=True, paused=False):
+        super().__init__()
+        self.arguments = [
+            "qemu-system-x86_64", "-machine", "q35", *accelerator(), "-smp", smp, "-m", str(memory),
+            "-nodefaults", "-display", "none", "-kernel", str(kernel), "-initrd", str(initrd),
+            "-append", f"console=ttyS0 quiet panic=-1 {'root=/dev/vda rw ' if disk else ''}{append}",
+            "-serial", f"file:{self.console}", "-qmp", f"unix:{self.qmp_socket},server=on,wait=off",
+            "-qmp", f"unix:{self.second},server=on,wait=off", "-device", "virtio-serial-pci,id=vser",
+            "-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"]
+        if port:
+            self.arguments += ["-chardev", f"socket,id=extended,path={self.extended_socket},server=on,wait=off",
+                               "-device", "virtserialport,bus=vser.0,chardev=extended,name={EXTENDED}"]
+            self.arguments += ["-device", f"virtserialport,bus=vser.0,chardev=agent,name={PORT},id=port"]
+        if disk:
+            self.arguments += ["-drive", f"file={disk},if=none,id=root,format=raw,snapshot=on",
+                               "-device", "virtio-blk-pci,drive=root,serial=pvtroot"]
+        if network:
+            self.arguments += ["-netdev", "user,id=net0",
+                               "-device", f"virtio-net-pci,netdev=net0,mac={MAC}"]
+        for number, (device, size) in enumerate(disks):
+            self.add_disk(number, device, size)
+        self.arguments += [*devices, *(["-S"] if paused else [])]
+
+    def add_disk(self, number, device, size):
+        path = self.directory / f"disk{number}.img"
+        with path.open("wb") as file:
+            file.truncate(size)
+        self.arguments += ["-drive", f"file={path},if=none,id=d{number},format=raw",
+                           "-device", device.format(drive=f"d{number}")]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL,
+                                        stderr=(self.directory / "qemu.err").open("wb"))
+        try:
+            self.monitor = self.connect_monitor(self.directory / "qemu.err")
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.show_console()
+        if self.monitor:
+            self.monitor.close()
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory)
+
+    def pci_slots(self):
+        """{device id: (bus, slot, function)} as QEMU placed them."""
+        slots = {}
+        for bus in self.monitor.command("query-pci"):
+            for device in bus["devices"]:
+                slots[device["qdev_id"]] = (device["bus"], device["slot"], device["function"])
+        return slots

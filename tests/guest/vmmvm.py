@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest of pvtools-vmm that tests use as they use one of QEMU's (vm.py).
+
+What tests ask of QEMU is put into our words where we have the same; a test that asks for
+more is skipped, and says why.
+"""
+
+import re
+import shutil
+import sys
+
+import places
+from machine import EXTENDED, MAC, PORT, Machine, needs
+from tap import Skip
+
+STARTS = 300  # seconds for a VMM to begin in a guest that is emulated
+
+# QEMU's devices: our words for them, or which of LACKS.
+DEVICES = {"virtio-balloon-pci": ["--balloon"], "virtio-rng-pci": ["--rng"],
+           "pvpanic": [],  # every machine has it
+           "pcie-root-port": "hotplug", "isa-serial": "legacy-serial", "i6300esb": "watchdog",
+           "ivshmem-plain": "memory-files"}
+
+
+def words_of(devices):
+    """Our words for QEMU's arguments."""
+    words, rest = [], list(devices)
+    while rest:
+        option, value = rest.pop(0), rest.pop(0)
+        name, _, options = value.partition(",")
+        known = DEVICES.get(name)
+        if option == "-device" and name == "vmgenid":
+            words += ["--vmgenid", options.removeprefix("guid=")]
+        elif option == "-global" and "disable_s3" in value:
+            needs("sleep")
+        elif option == "-rtc":
+            needs("rtc")
+        elif option == "-action":
+            needs("panic-actions")
+        elif option == "-object" and name.startswith("memory-backend"):
+            needs("memory-files")
+        elif option != "-device" or known is None:
+            raise Skip(f"our VMM has nothing like {option} {value}")
+        elif isinstance(known, str):
+            needs(known)
+        else:
+            words += known
+    return words
+
+
+def disk_words(device, path):
+    """Our words for a disk that a test describes in QEMU's."""
+    name, _, options = device.partition(",")
+    if name != "virtio-blk-pci":
+        raise Skip(f"our VMM has no {name}")
+    words = f"file={path}"
+    for option in options.split(","):
+        key, _, value = option.partition("=")
+        if key == "serial":
+            words += f",serial={value}"
+        elif key not in ("drive", "id"):
+            raise Skip(f"disks of our VMM have no {key}")
+    return words
+
+
+class VmmVM(Machine):
+    """As QemuVM; in a nested guest where this machine's KVM has no hardware."""
+
+    PATIENCE = 4  # everything is emulated twice there
+
+    def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
+                 disks=(), network=True, port=True, paused=False, place=None):
+        super().__init__()
+        # One control socket, which takes several programs.
+        self.sockets = {path: self.qmp_socket for path in (self.qmp_socket, self.second)}
+        self.ids = []
+        try:
+            if not smp.isdigit():
+                needs("hotplug")
+            more = words_of(devices)
+            for device, _ in disks:
+                disk_words(device, "")
+            self.place = place or places.place()
+            self.place.make(self.directory)
+        except BaseException:
+            shutil.rmtree(self.directory)
+            raise
+        root = "root=/dev/vda rw " if disk else ""
+        self.words = ["run", "--kernel", self.place.file(kernel), "--initrd", self.place.file(initrd),
+                      "--append", f"console=ttyS0 quiet panic=-1 {root}{append}", "--memory", memory,
+                      "--cpus", smp, "--serial", self.console, "--qmp", self.qmp_socket]
+        if disk:
+            self.add("root", "--disk", f"file={self.place.disk(disk, False, self.directory)},serial=pvtroot")
+        if network:
+            self.add("net0", "--net", f"user,mac={MAC}")
+        for number, (device, size) in enumerate(disks):
+            self.add_disk(number, device, size)
+        self.words += [*more, *(["--paused"] if paused else [])]
+        for name, path in ((EXTENDED, self.extended_socket), (PORT, self.agent_socket)) if port else ():
+            self.words += ["--port", f"{name}={path}"]
+            self.sockets[path] = path
+
+    def add(self, name, *words):
+        """A device, whose place on the bus is the next one."""
+        self.ids.append(name)
+        self.words += words
+
+    def add_disk(self, number, device, size):
+        path = self.directory / f"disk{number}.img"
+        with path.open("wb") as file:
+            file.truncate(size)
+        name = re.search(r",id=(\w+)", device)
+        self.add(name[1] if name else f"d{number}", "--disk",
+                 disk_words(device, self.place.disk(path, True, self.directory)))
+
+    @property
+    def arguments(self):
+        raise Skip("it gives QEMU arguments of its own")
+
+    def __enter__(self):
+        self.process = self.place.start(self.words, self.directory, self.sockets, [self.console])
+        try:
+            self.monitor = self.connect_monitor(self.directory / "vmm.err", STARTS)
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.show_console()
+            for line in (self.directory / "vmm.err").read_text(errors="replace").splitlines()[-10:]:
+                print(f"# pvtools-vmm: {line}", flush=True)
+        if self.monitor:
+            self.monitor.close()
+        self.process.kill()
+        self.process.wait()
+        self.place.end(self.directory)
+        shutil.rmtree(self.directory)
+
+    def pci_slots(self):
+        """Bus 0: the bridge, then the devices in the order of the command line."""
+        return {name: (0, number + 1, 0) for number, name in enumerate(self.ids)}
