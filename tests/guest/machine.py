@@ -11,6 +11,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from qmp import Qmp
+from shell import PATIENCE
 from tap import Skip
 from wire import Line
 
@@ -54,8 +55,6 @@ class Machine:
     """What a guest has for tests, whatever runs it. A context manager. The test itself
     holds the first monitor; what it tests uses the second, at `address`."""
 
-    PATIENCE = 1  # how much longer its tests wait
-
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-vm-"))
         self.agent_socket = self.directory / "agent.sock"
@@ -84,11 +83,11 @@ class Machine:
                 time.sleep(0.05)
 
     def line(self, kind=Line, timeout=60):
-        return kind(self.agent_socket, timeout=timeout if timeout < 30 else timeout * self.PATIENCE)
+        return kind(self.agent_socket, timeout=timeout if timeout < 30 else timeout * PATIENCE)
 
     def wait_agent(self, timeout=180):
         """Waits until the agent answers a delimited sync."""
-        deadline = time.monotonic() + timeout * self.PATIENCE
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             try:
                 with self.line(timeout=5) as line:
@@ -103,5 +102,5 @@ class Machine:
 
     def wait_exit(self, timeout=120):
         """Waits until the guest has powered itself off."""
-        self.process.wait(timeout * self.PATIENCE)
+        self.process.wait(timeout * PATIENCE)
         return self.process.returncode

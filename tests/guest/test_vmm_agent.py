@@ -7,12 +7,16 @@ Some of it here, all of it with PVT_LONG=1. One program by hand:
   PVT_MACHINE=vmm tests/guest/test_micro.py
 """
 
+import contextlib
 import importlib
 import os
 import pathlib
 import re
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -22,6 +26,7 @@ os.environ["PVT_MACHINE"] = "vmm"  # before anybody asks for a machine
 
 import nested
 import places
+import relay
 import tap
 from tap import Skip, check, equal, note
 from vm import VM
@@ -87,6 +92,95 @@ def test_directly_on_this_machines_kvm():
         check(vm.process.poll() is not None and not vm.directory.exists(), "it is still there")
 
 
+def read_all(sock):
+    data = b""
+    while more := sock.recv(1 << 16):
+        data += more
+    return data
+
+
+@contextlib.contextmanager
+def relay_of_this_machine(directory):
+    """The relay's program, with nothing between it and us."""
+    tool = nested.build_tool(directory / "relay")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    process = subprocess.Popen([tool, str(port)])
+    try:
+        deadline = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            check(process.poll() is None and time.monotonic() < deadline, "the relay does not start")
+            time.sleep(0.02)
+        yield relay.Relay(port)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def hang_ups(directory, near, far, carried):
+    """Both ways: what was said before arrives, then the end does."""
+    data = bytes(range(256)) * 8192
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(60)
+    client.connect(str(near))
+    server = far.accept()[0]
+    server.settimeout(60)
+    client.sendall(b"hello")
+    equal(server.recv(100), b"hello", "there")
+    server.sendall(b"welcome")
+    equal(client.recv(100), b"welcome", "and back")
+    threading.Thread(target=lambda: (client.sendall(data), client.close())).start()
+    equal(read_all(server) == data, True, "what was said before the client's end")
+    server.close()
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(60)
+    client.connect(str(near))
+    server = far.accept()[0]
+    threading.Thread(target=lambda: (server.sendall(data), server.close())).start()
+    equal(read_all(client) == data, True, "what was said before the server's end")
+    client.close()
+    far.close()
+    (directory / "far").unlink()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(near))
+        equal(read_all(client), b"", "nobody is there")
+    carried.close()
+    with socket.socket(socket.AF_UNIX) as client:
+        check(client.connect_ex(str(near)) != 0, "a bridge that is closed")
+
+
+def test_connections_are_carried_with_their_end():
+    with tempfile.TemporaryDirectory() as name, relay_of_this_machine(pathlib.Path(name)) as to:
+        directory = pathlib.Path(name)
+        far = socket.socket(socket.AF_UNIX)
+        far.bind(f"{name}/far")
+        far.listen()
+        hang_ups(directory, directory / "near", far, relay.Bridge(to, directory / "near", directory / "far"))
+
+
+def test_programs_and_files_of_the_relay():
+    with tempfile.TemporaryDirectory() as name, relay_of_this_machine(pathlib.Path(name)) as to:
+        directory = pathlib.Path(name)
+        ended = []
+        equal(relay.Process(to, ["sh", "-c", "exit 7"], lambda: ended.append(1)).wait(60), 7, "status")
+        equal(ended, [1], "told at the end")
+        process = relay.Process(to, ["sh", "-c", "echo $$; exec sleep 1000"], lambda: ended.append(2),
+                                directory / "log")
+        follower = relay.Follower(to, directory / "copy", directory / "log")
+        deadline = time.monotonic() + 60
+        while not (directory / "copy").read_text().endswith("\n"):
+            check(time.monotonic() < deadline, "nothing follows")
+            time.sleep(0.02)
+        follower.close()
+        pid = int((directory / "copy").read_text())
+        equal((process.poll(), os.path.exists(f"/proc/{pid}")), (None, True), "it runs")
+        process.kill()
+        check(process.wait(60) != 0 and not os.path.exists(f"/proc/{pid}"), "killed")
+        to.put(__file__, directory / "put")
+        equal((directory / "put").read_bytes(), pathlib.Path(__file__).read_bytes(), "a file")
+
+
 def close(module):
     """What a program keeps for all its tests."""
     guest = getattr(module, "guest", {})
@@ -122,4 +216,8 @@ def tests():
 if __name__ == "__main__":
     own = {name: value for name, value in globals().items() if name.startswith("test_")}
     note(f"Linux runs in {'this machine' if places.has_kvm() else 'a nested guest'}")
-    tap.main({**own, **tests()}, sys.argv[1:])
+    try:
+        tap.main({**own, **tests()}, sys.argv[1:])
+    finally:
+        for program in PROGRAMS:
+            close(sys.modules[program])

@@ -66,8 +66,6 @@ def disk_words(device, path):
 class VmmVM(Machine):
     """As QemuVM; in a nested guest where this machine's KVM has no hardware."""
 
-    PATIENCE = 4  # everything is emulated twice there
-
     def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
                  disks=(), network=True, port=True, paused=False, place=None):
         super().__init__()
