@@ -33,7 +33,7 @@ from vm import VM
 
 # The programs, and which of their tests are not left to PVT_LONG.
 PROGRAMS = {
-    "test_extended": ["exec", "cp_and_its_speed", "the_plain_port_beside_it"],
+    "test_extended": ["exec", "the_plain_port_beside_it"],
     "test_micro": ["disk_by_address_and_serial"],
     "test_power": ["shutdown_is_waited_for_by_its_event"],
     "test_clock": [],
