@@ -210,7 +210,8 @@ def test_the_host_tells_of_a_migration():
             check("clock" not in report and "announced-frames" not in report, report)
             report = line.ask("pvt-notify-lifecycle", event="post-migrate")
             check(report["announced-frames"] >= 6, report)
-            equal(report["clock"]["method"], "ignored", "clock")
+            if "clock" in report or not ON_VMM:  # the KVM of an emulated machine tells no clock
+                equal(report["clock"]["method"], "ignored", "clock")
             equal(len(report["hooks"]), 1, "hooks")
             equal([entry[0] for entry in events(line)], ["pre-migrate", "post-migrate"], "events")
 

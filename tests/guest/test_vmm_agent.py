@@ -80,7 +80,6 @@ def test_directly_on_this_machines_kvm():
     with tempfile.TemporaryDirectory() as name:
         payload = nested.build_payload(pathlib.Path(name) / "board.elf")
         machine = VM(payload, payload, memory=16, smp="1", network=False, paused=True, place=places.Here())
-        machine.second_monitor()
         with machine as vm:
             equal(vm.monitor.command("query-status")["status"], "paused", "status")
             check(all(path.is_socket() for path in (vm.agent_socket, vm.extended_socket, vm.second)), "sockets")
