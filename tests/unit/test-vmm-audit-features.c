@@ -94,6 +94,64 @@ test_commands (void **state)
     }
 }
 
+/* Whose registers are not here may keep the control queue to himself. */
+static void
+test_front_end_with_a_control_queue (void **state)
+{
+  for (unsigned seen = 0; seen < 2; seen++)
+    {
+      struct bench bench;
+      int wire;
+
+      open_bench (&bench, new_net (&wire));
+      if (seen)
+        vdev_hooks_access (bench.dev, VDEV_BUS_PCI_COMMON, offsetof (struct virtio_pci_common_cfg, device_status),
+                           1, 0, true);
+      assert_int_equal (vdev_accept (bench.dev, V1 | PACKED | BIT (GUEST_ANNOUNCE)), 0);
+      if (seen)
+        caught (&bench, "C10", "announcements without a control queue");
+      else
+        assert_int_equal (audit_findings (bench.audit), 0);
+      close_bench (&bench);
+      close (wire);
+    }
+}
+
+/* Room for the largest frame is taken from the ring, and what a small one leaves goes back:
+ * all of it is the device's to take again. */
+static void
+test_buffers_that_go_back (void **state)
+{
+  const uint64_t features = V1 | BIT (MRG_RXBUF);
+  struct virtio_desc *table;
+  struct virtio_avail *avail;
+  const uint8_t frame[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+  struct bench bench;
+  int wire;
+
+  open_bench (&bench, new_net (&wire));
+  assert_int_equal (vdev_accept (bench.dev, features), 0);
+  assert_int_equal (ram_start (bench.dev, 0, SIZE, features), 0);
+  table = at (RAM_DESC);
+  avail = at (RAM_DRIVER);
+  for (uint16_t i = 0; i < 6; i++)
+    {
+      table[i] = (struct virtio_desc){ RAM_DATA + 0x400u * i, 0x400, VIRTIO_DESC_F_WRITE, 0 };
+      avail->ring[i] = i;
+    }
+  avail->idx = 6;
+  for (unsigned i = 1; i < 4; i++)
+    {
+      assert_int_equal (send (wire, frame, sizeof frame, 0), (ssize_t) sizeof frame);
+      vdev_kick (bench.dev, 0);
+      assert_int_equal (((struct virtio_used *) at (RAM_DEVICE))->idx, i);
+    }
+  if (audit_findings (bench.audit))
+    fail_msg ("a driver that did nothing: %s", bench.text);
+  close_bench (&bench);
+  close (wire);
+}
+
 /* ---- registers ---- */
 
 #define POISON offsetof (struct virtio_balloon_config, poison_val)
@@ -201,6 +259,8 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_commands),
+    cmocka_unit_test (test_front_end_with_a_control_queue),
+    cmocka_unit_test (test_buffers_that_go_back),
     cmocka_unit_test (test_poison),
     cmocka_unit_test (test_nothing_to_poison),
     cmocka_unit_test (test_suspension),

@@ -5,20 +5,14 @@
  * the registers; else, and for Linux, our device meets QEMU over vhost-user, where the
  * registers are QEMU's and the rings ours. Everything but the first runs under TCG: it
  * needs no hardware. */
-#include "verify.h"
+#include "run.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "host-side/vmm/machine/layout.h"
 
 #define DISK_BYTES (4 << 20)
-#define OWN_SLOTS 8u
-#define LINUX_WORDS "console=ttyS0 quiet panic=-1 pvt.verify"
-/* A microvm has no clock that Linux could measure its processor's by: TCG's counter
- * runs at 1 GHz. */
-#define MICROVM_WORDS "tsc_early_khz=1000000 lpj=4000000"
+/* Of Linux's 256 MiB QEMU wants 16 back (tests/guest/files/micro-verify counts them). */
+#define MONITOR_WORDS "balloon 240\n"
 
 static void
 corner_free (gpointer data)
@@ -56,167 +50,6 @@ verify_corners_new (void)
 
 /* ---- one run ---- */
 
-/* A run's files, and its back-ends. */
-struct run
-{
-  const struct verify_setup *setup;
-  struct verify_corner *corner;
-  gboolean polite; /* our guest keeps a driver's rules: the auditor watches */
-  gboolean all;    /* not only a disk and entropy, but every kind of device */
-  char *disk, *output, *echo, *vsock, *host, *wire[2], *audit[2], *socket[2];
-  GPid backend[2];
-};
-
-static const char *const kinds[2] = { "blk", "rng" };
-
-static void
-add (GPtrArray *argv, const char *first, ...)
-{
-  va_list args;
-
-  va_start (args, first);
-  for (const char *word = first; word; word = va_arg (args, const char *))
-    g_ptr_array_add (argv, g_strdup (word));
-  va_end (args);
-}
-
-static void
-add_take (GPtrArray *argv, const char *option, char *word)
-{
-  g_ptr_array_add (argv, g_strdup (option));
-  g_ptr_array_add (argv, word);
-}
-
-/* What our guest is told: the rings of this corner. */
-static char *
-guest_words (const struct run *run)
-{
-  return g_strdup_printf ("variants=%s frames=16 vsock-echo=7%s", run->corner->packed ? "0x0f" : "0xf0",
-                          run->polite ? " polite=1" : "");
-}
-
-/* Where our machine has virtio-mmio (machine/layout.h); empty slots are passed by. */
-static char *
-own_slots (void)
-{
-  GString *words = g_string_new (NULL);
-
-  for (unsigned i = 0; i < OWN_SLOTS; i++)
-    g_string_append_printf (words, " virtio_mmio.device=4K@0x%x:%u", MAP_VIRTIO_MMIO + i * MAP_VIRTIO_MMIO_STEP,
-                            GSI_VIRTIO + i);
-  return g_string_free (words, FALSE);
-}
-
-/* All devices in our own machine, where the auditor sees the registers, too. */
-static void
-own_machine (struct run *run, GPtrArray *argv)
-{
-  g_autofree char *words = guest_words (run);
-  g_autofree char *slots = run->corner->mmio ? own_slots () : g_strdup ("");
-
-  add (argv, run->setup->vmm, "run", "--no-reboot", "--kernel", run->setup->testguest, "--memory",
-       "64", "--transport", run->corner->mmio ? "mmio" : "pci", "--rng", NULL);
-  add_take (argv, "--disk", g_strdup_printf ("file=%s,serial=verify", run->disk));
-  for (unsigned i = 0; i < 2 && run->all; i++)
-    add_take (argv, "--net", g_strdup_printf ("local=%s,peer=%s", run->wire[i], run->wire[1 - i]));
-  if (run->all)
-    {
-      add (argv, "--balloon", NULL);
-      add_take (argv, "--port", g_strdup_printf ("echo=%s", run->echo));
-      add_take (argv, "--vsock", g_strdup_printf ("cid=3,socket=%s", run->vsock));
-    }
-  add_take (argv, "--append", g_strconcat (words, slots, NULL));
-  if (run->polite)
-    g_ptr_array_add (argv, g_strdup_printf ("--audit=%s", run->audit[0]));
-}
-
-static gboolean
-start_backends (struct run *run, GError **error)
-{
-  for (unsigned i = 0; i < 2; i++)
-    {
-      g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
-
-      add (argv, run->setup->vmm, "device", kinds[i], "--socket", run->socket[i], NULL);
-      if (i == 0)
-        add (argv, "--file", run->disk, "--serial", "verify", NULL);
-      if (run->polite)
-        g_ptr_array_add (argv, g_strdup_printf ("--audit=%s", run->audit[i]));
-      g_ptr_array_add (argv, NULL);
-      run->backend[i] = verify_start ((char **) argv->pdata, run->socket[i], error);
-      if (run->backend[i] == 0)
-        return FALSE;
-    }
-  return TRUE;
-}
-
-static void
-qemu_devices (const struct run *run, GPtrArray *argv)
-{
-  const char *suffix = run->corner->mmio ? "-device" : "-pci";
-  const char *packed = run->corner->packed ? ",packed=on" : "";
-
-  add_take (argv, "-drive",
-            g_strdup_printf ("if=none,id=disk,file=%s,format=raw,discard=unmap", run->disk));
-  add (argv, "-object", "rng-random,id=random,filename=/dev/urandom", NULL);
-  add_take (argv, "-device", g_strdup_printf ("virtio-blk%s,drive=disk,serial=verify%s", suffix, packed));
-  add_take (argv, "-device", g_strdup_printf ("virtio-rng%s,rng=random%s", suffix, packed));
-  if (!run->all)
-    return;
-  for (unsigned i = 0; i < 2; i++)
-    {
-      add_take (argv, "-netdev", g_strdup_printf ("hubport,id=wire%u,hubid=0", i));
-      add_take (argv, "-device", g_strdup_printf ("virtio-net%s,netdev=wire%u%s", suffix, i, packed));
-    }
-  add_take (argv, "-device", g_strdup_printf ("virtio-balloon%s%s", suffix, packed));
-  add_take (argv, "-chardev", g_strdup_printf ("socket,id=echo,path=%s,server=on,wait=off", run->echo));
-  add_take (argv, "-device", g_strdup_printf ("virtio-serial%s%s", suffix, packed));
-  add (argv, "-device", "virtserialport,chardev=echo,name=echo", NULL);
-}
-
-static void
-our_devices (const struct run *run, GPtrArray *argv)
-{
-  add (argv, "-object", "memory-backend-memfd,id=m,size=256M,share=on", NULL);
-  for (unsigned i = 0; i < 2; i++)
-    {
-      add_take (argv, "-chardev", g_strdup_printf ("socket,id=%s,path=%s", kinds[i], run->socket[i]));
-      add_take (argv, "-device",
-                g_strdup_printf ("vhost-user-%s%s,chardev=%s%s%s", kinds[i],
-                                 run->corner->mmio ? "" : "-pci", kinds[i],
-                                 i == 0 ? ",num-queues=1" : "", run->corner->packed ? ",packed=on" : ""));
-    }
-}
-
-static void
-qemu (struct run *run, GPtrArray *argv)
-{
-  const struct verify_corner *corner = run->corner;
-  const char *memory = corner->qemu_device ? "" : ",memory-backend=m";
-
-  add (argv, run->setup->qemu, "-accel", "tcg,thread=multi", "-m", "256", "-nodefaults", "-display",
-       "none", "-no-reboot", "-serial", "stdio", NULL);
-  add_take (argv, "-machine",
-            g_strdup_printf ("%s%s", !corner->mmio         ? "q35"
-                                     : corner->linux_driver ? "microvm,acpi=on"
-                                                            : "microvm,acpi=off",
-                             memory));
-  if (corner->mmio)
-    add (argv, "-global", "virtio-mmio.force-legacy=false", NULL);
-  if (corner->linux_driver)
-    add (argv, "-cpu", "max", "-kernel", run->setup->kernel, "-initrd", run->setup->initrd, "-append",
-         corner->mmio ? LINUX_WORDS " " MICROVM_WORDS : LINUX_WORDS, NULL);
-  else
-    {
-      add_take (argv, "-append", guest_words (run));
-      add (argv, "-kernel", run->setup->testguest, "-device", "isa-debug-exit,iobase=0xf4,iosize=4", NULL);
-    }
-  if (corner->qemu_device)
-    qemu_devices (run, argv);
-  else
-    our_devices (run, argv);
-}
-
 /* The auditor writes its report when QEMU has let go of the socket. */
 static void
 wait_report (const char *path)
@@ -232,97 +65,111 @@ wait_report (const char *path)
 }
 
 static void
-collect (struct run *run, int status, GPtrArray *clauses)
+collect (struct verify_run *run, int status, GPtrArray *clauses)
 {
   struct verify_corner *corner = run->corner;
+  g_autofree char *output = verify_run_file (run, "output");
+  g_auto (GStrv) audits = verify_run_audits (run);
 
-  verify_read_tap (corner, run->output, clauses);
+  verify_read_tap (corner, output, clauses);
   /* isa-debug-exit turns 0 into 1; Linux powers off. */
   if (status != 0 && (status != 1 || corner->linux_driver))
     {
       corner->bad++;
       g_string_append_printf (corner->wrong, "the machine ended with %d\n", status);
     }
-  for (unsigned i = 0; i < 2 && run->polite && !corner->qemu_device; i++)
+  for (char **path = audits; *path; path++)
     {
-      if (run->backend[i])
-        wait_report (run->audit[i]);
-      verify_read_audit (corner, run->audit[i], clauses);
+      if (!run->own)
+        wait_report (*path);
+      verify_read_audit (corner, *path, clauses);
     }
 }
 
-static void
-run_once (struct run *run, gboolean own, GPtrArray *clauses)
+/* The host's ends: of a console port, of sockets, of QEMU's monitor. */
+struct ends
 {
-  g_autoptr (GPtrArray) argv = g_ptr_array_new_with_free_func (g_free);
+  struct verify_echo *port, *host, *monitor;
+};
+
+static struct ends
+open_ends (const struct verify_run *run)
+{
+  g_autofree char *port = verify_run_file (run, "echo"), *host = verify_run_file (run, "vsock_7");
+  g_autofree char *monitor = verify_run_file (run, "monitor");
+  gboolean of_qemu = run->corner->qemu_device;
+  struct ends ends = { NULL, NULL, NULL };
+
+  if (run->all && (run->own || of_qemu))
+    ends.port = verify_echo_start (port, FALSE);
+  if (run->all && !of_qemu)
+    ends.host = verify_echo_start (host, TRUE);
+  if (run->all && of_qemu && run->corner->linux_driver)
+    ends.monitor = verify_say_start (monitor, MONITOR_WORDS);
+  return ends;
+}
+
+static void
+run_once (struct verify_run *run, GPtrArray *clauses)
+{
+  g_autofree char *output = verify_run_file (run, "output");
+  g_autoptr (GPtrArray) argv = verify_run_machine (run);
+  struct ends ends = open_ends (run);
   g_autoptr (GError) error = NULL;
-  struct verify_echo *echo = run->all ? verify_echo_start (run->echo, FALSE) : NULL;
-  struct verify_echo *host = run->all && own ? verify_echo_start (run->host, TRUE) : NULL;
   int status = -1;
 
-  if (own)
-    own_machine (run, argv);
-  else
-    qemu (run, argv);
-  g_ptr_array_add (argv, NULL);
-  if (own || run->corner->qemu_device || start_backends (run, &error))
-    status = verify_run ((char **) argv->pdata, run->output, run->setup->timeout, &error);
+  if (verify_run_backends (run, &error))
+    status = verify_run ((char **) argv->pdata, output, run->setup->timeout, &error);
   if (error)
     {
       run->corner->bad++;
       g_string_append_printf (run->corner->wrong, "%s\n", error->message);
     }
-  verify_echo_stop (echo);
-  verify_echo_stop (host);
+  verify_echo_stop (ends.port);
+  verify_echo_stop (ends.host);
+  verify_echo_stop (ends.monitor);
   collect (run, error ? 0 : status, clauses);
-  for (unsigned i = 0; i < 2; i++)
+  for (unsigned i = 0; i < BACKENDS_MAX; i++)
     verify_stop (run->backend[i]);
 }
 
-static void
-run_in_directory (struct verify_corner *corner, const struct verify_setup *setup, gboolean own,
-                  gboolean polite, GPtrArray *clauses)
+/* ---- its files ---- */
+
+static gboolean
+make_files (const struct verify_run *run)
 {
-  g_autofree char *directory = g_build_filename (setup->directory, "run-XXXXXX", NULL);
-  struct run run = { .setup = setup, .corner = corner, .polite = polite };
+  g_autofree char *disk = verify_run_file (run, "disk");
   g_autofree char *zeroes = g_malloc0 (DISK_BYTES);
+
+  return g_file_set_contents (disk, zeroes, DISK_BYTES, NULL);
+}
+
+static void
+remove_files (const struct verify_run *run)
+{
+  g_autoptr (GDir) files = g_dir_open (run->directory, 0, NULL);
+  const char *name;
+
+  while (files && (name = g_dir_read_name (files)))
+    {
+      g_autofree char *path = verify_run_file (run, name);
+
+      g_unlink (path);
+    }
+  g_rmdir (run->directory);
+}
+
+static void
+run_in_directory (struct verify_run *run, GPtrArray *clauses)
+{
+  g_autofree char *directory = g_build_filename (run->setup->directory, "run-XXXXXX", NULL);
 
   if (g_mkdtemp (directory) == NULL)
     return;
-  run.disk = g_build_filename (directory, "disk", NULL);
-  run.output = g_build_filename (directory, "output", NULL);
-  run.echo = g_build_filename (directory, "echo", NULL);
-  run.vsock = g_build_filename (directory, "vsock", NULL);
-  run.host = g_strconcat (run.vsock, "_7", NULL); /* where port 7 of the host's is */
-  run.all = polite && !corner->linux_driver && (own || corner->qemu_device);
-  for (unsigned i = 0; i < 2; i++)
-    {
-      run.audit[i] = g_strdup_printf ("%s/%s.audit", directory, kinds[i]);
-      run.socket[i] = g_strdup_printf ("%s/%s.sock", directory, kinds[i]);
-      run.wire[i] = g_strdup_printf ("%s/wire%u", directory, i);
-    }
-  if (g_file_set_contents (run.disk, zeroes, DISK_BYTES, NULL))
-    run_once (&run, own, clauses);
-  for (unsigned i = 0; i < 2; i++)
-    {
-      g_unlink (run.audit[i]);
-      g_unlink (run.socket[i]);
-      g_unlink (run.wire[i]);
-      g_free (run.wire[i]);
-      g_free (run.audit[i]);
-      g_free (run.socket[i]);
-    }
-  g_unlink (run.disk);
-  g_unlink (run.output);
-  g_unlink (run.echo);
-  g_unlink (run.vsock);
-  g_unlink (run.host);
-  g_free (run.echo);
-  g_free (run.vsock);
-  g_free (run.host);
-  g_rmdir (directory);
-  g_free (run.disk);
-  g_free (run.output);
+  run->directory = directory;
+  if (make_files (run))
+    run_once (run, clauses);
+  remove_files (run);
 }
 
 static const char *
@@ -341,6 +188,8 @@ void
 verify_corner_run (struct verify_corner *corner, const struct verify_setup *setup, GPtrArray *clauses)
 {
   gboolean own = !corner->linux_driver && !corner->qemu_device && setup->kvm;
+  struct verify_run polite = { .setup = setup, .corner = corner, .own = own, .polite = TRUE, .all = TRUE };
+  struct verify_run odd = { .setup = setup, .corner = corner, .own = own };
   const char *reason = missing (corner, setup, own);
 
   if (reason)
@@ -348,12 +197,9 @@ verify_corner_run (struct verify_corner *corner, const struct verify_setup *setu
       corner->skipped = g_strdup (reason);
       return;
     }
-  corner->lane = own                    ? "pvtools-vmm run on KVM, six kinds of device"
-                 : !corner->qemu_device ? "vhost-user to QEMU, TCG: disk, entropy"
-                 : corner->linux_driver ? "QEMU, TCG: disk, entropy"
-                                        : "QEMU, TCG, five kinds of device";
-  run_in_directory (corner, setup, own, TRUE, clauses);
+  corner->lane = verify_run_lane (&polite);
+  run_in_directory (&polite, clauses);
   /* Once more with what no driver may ask for, unwatched. */
   if (!corner->linux_driver)
-    run_in_directory (corner, setup, own, FALSE, clauses);
+    run_in_directory (&odd, clauses);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The host's side of a guest: behind its console port, and where its sockets connect to.
- * Sends back what it gets. */
+/* The host's side of a guest: behind its console port, and where its sockets connect to,
+ * it sends back what it gets; at QEMU's monitor it says something. */
 #include "verify.h"
 
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ struct verify_echo
 {
   GThread *thread;
   struct sockaddr_un address;
+  const char *words; /* to say; NULL: to send back what comes */
   gint stop;
 };
 
@@ -36,8 +38,22 @@ echo (gpointer data)
   return NULL;
 }
 
+/* Answers are for nobody. */
 static gpointer
-connect_and_echo (gpointer data)
+say (int fd, const char *words)
+{
+  size_t len = strlen (words);
+  char bytes[4096];
+
+  if (send (fd, words, len, MSG_NOSIGNAL) == (ssize_t) len)
+    while (recv (fd, bytes, sizeof bytes, 0) > 0)
+      continue;
+  close (fd);
+  return NULL;
+}
+
+static gpointer
+connect_and_talk (gpointer data)
 {
   struct verify_echo *self = data;
 
@@ -46,7 +62,7 @@ connect_and_echo (gpointer data)
       int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
       if (connect (fd, (struct sockaddr *) &self->address, sizeof self->address) == 0)
-        return echo (GINT_TO_POINTER (fd));
+        return self->words ? say (fd, self->words) : echo (GINT_TO_POINTER (fd));
       close (fd);
       g_usleep (STEP_MS * 1000);
     }
@@ -73,15 +89,28 @@ listen_and_echo (gpointer data)
   return NULL;
 }
 
-struct verify_echo *
-verify_echo_start (const char *path, gboolean listens)
+static struct verify_echo *
+start (const char *path, const char *words, GThreadFunc function)
 {
   struct verify_echo *self = g_new0 (struct verify_echo, 1);
 
   self->address.sun_family = AF_UNIX;
   g_strlcpy (self->address.sun_path, path, sizeof self->address.sun_path);
-  self->thread = g_thread_new ("echo", listens ? listen_and_echo : connect_and_echo, self);
+  self->words = words;
+  self->thread = g_thread_new ("echo", function, self);
   return self;
+}
+
+struct verify_echo *
+verify_echo_start (const char *path, gboolean listens)
+{
+  return start (path, NULL, listens ? listen_and_echo : connect_and_talk);
+}
+
+struct verify_echo *
+verify_say_start (const char *path, const char *words)
+{
+  return start (path, words, connect_and_talk);
 }
 
 void

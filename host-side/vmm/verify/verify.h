@@ -74,6 +74,8 @@ void verify_stop (GPid pid);
  * and then the stop waits until the other end has closed. NULL can be stopped. */
 struct verify_echo;
 struct verify_echo *verify_echo_start (const char *path, gboolean listens);
+/* Connects in the same way and says @words, which are kept. */
+struct verify_echo *verify_say_start (const char *path, const char *words);
 void verify_echo_stop (struct verify_echo *echo);
 
 /* Reads TAP, whose names may end with clauses in brackets. */

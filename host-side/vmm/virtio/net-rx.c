@@ -89,7 +89,10 @@ give_back (struct net_pair *pair)
 {
   while (pair->n_buffers > 0)
     {
-      pair->chain.slots = pair->buffers[--pair->n_buffers].slots;
+      const struct net_buffer *buffer = &pair->buffers[--pair->n_buffers];
+
+      pair->chain.id = buffer->id;
+      pair->chain.slots = buffer->slots;
       virtq_unpop (ring_of (pair), &pair->chain);
     }
   pair->n_iov = 0;
