@@ -9,6 +9,7 @@ import pathlib
 import re
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
@@ -28,14 +29,25 @@ DISKS = ["features-unknown", "used-id-foreign@15", "used-id-huge@15", "used-twic
          "index-jump@15", "index-back@15", "scribble@15", "stall@15", "irq-lost@15",
          "irq-spurious@0+", "needs-reset@15", "status-unknown@15", "status-missing@15",
          "status-error@15"]
+# Linux's split ring follows the device's descriptors when a buffer comes back: scribbled on,
+# it goes round in the interrupt for ever, and with it the processor and every disk whose
+# interrupts are there. So that one has a boot of its own.
+CIRCLE = "scribble@15"
+WHOLE = ["features-unknown", "used-len-zero@15+", "used-len-short@15+", "used-len-long@15+",
+         "used-len-max@15+", "irq-spurious@0+"]
+ANSWERED = ["status-unknown@15", "status-missing@15", "status-error@15"]
 RNGS = ["used-len-zero@3+", "used-len-long@3", "used-len-max@3", "used-id-foreign@3", "stall@3"]
 
 # Page after page from all disks at the same time, with nothing read ahead. Ends when
-# all are through or have a request under way and nobody got on for six seconds: what is
-# lost is waited for by Linux without end.
+# all are through or have a request under way and nobody got on while another disk read
+# twelve times 200 pages: what is lost is waited for by Linux without end.
 WORK = f"""
 set +e
-for d in /sys/block/vd*; do echo "serial ${{d##*/}} $(cat $d/serial)"; done
+for d in /sys/block/vd*; do
+  serial=$(cat $d/serial)
+  echo "serial ${{d##*/}} $serial"
+  [ $serial = f0 ] && control=/dev/${{d##*/}}
+done
 for d in /sys/block/vd*; do
   n=${{d##*/}}
   echo 0 > $d/queue/read_ahead_kb
@@ -43,8 +55,10 @@ for d in /sys/block/vd*; do
     < /dev/null > /dev/null 2>&1 &
 done
 last=; same=0
+disks=$(ls -d /sys/block/vd* | wc -l)
 for round in $(seq 200); do
-  sleep 0.5
+  dd if=$control of=/dev/null bs=4096 count=200 iflag=direct 2> /dev/null
+  sleep 0.1
   now=$(ls -l /tmp/*.data /tmp/*.end 2>/dev/null); idle=0
   for d in /sys/block/vd*; do
     read reads writes < $d/inflight
@@ -53,7 +67,7 @@ for round in $(seq 200); do
   [ "$now" = "$last" ] && [ $idle = 0 ] && same=$((same + 1)) || same=0
   last=$now
   [ $same = 12 ] && break
-  [ "$(ls /tmp/*.end 2>/dev/null | wc -l)" = {len(DISKS)} ] && break
+  [ "$(ls /tmp/*.end 2>/dev/null | wc -l)" = $disks ] && break
 done
 for d in /sys/block/vd*; do
   n=${{d##*/}}
@@ -98,9 +112,21 @@ def boot(stack, kind, faults, packed):
     return vm
 
 
-def disks(packed):
+def deaf(vm):
+    """Processors that run with interrupts off, twenty times in a row."""
+    found = None
+    for _ in range(20):
+        text = vm.monitor.command("human-monitor-command", **{"command-line": "info registers -a"})
+        now = {number for number, (flags, halted) in enumerate(re.findall(r"RFL=(\w+).*?HLT=(\d)", text, re.S))
+               if halted == "0" and not int(flags, 16) & 0x200}
+        found = now if found is None else found & now
+        time.sleep(0.1)
+    return found
+
+
+def disks(packed, faults):
     with contextlib.ExitStack() as stack:
-        vm = boot(stack, "blk", DISKS, packed)
+        vm = boot(stack, "blk", faults, packed)
         with vm.line(timeout=300) as line:
             line.sync()
             text = shell.sh(line, WORK, 300)
@@ -108,15 +134,17 @@ def disks(packed):
     rows = [line.split() for line in text.splitlines()]
     results = {row[0]: row[1:] for row in rows if row[0] != "serial"}
     name_of = {int(row[2][1:]): row[1] for row in rows if row[0] == "serial"}
-    equal(len(name_of), len(DISKS), f"disks:\n{text}")
+    equal(len(name_of), len(faults), f"disks:\n{text}")
     whole = str(4 * KiB * READS)
-    for number, fault in enumerate(DISKS):
+    for number, fault in enumerate(faults):
         got, wrong, *end = results[name_of[number]]
         said = re.findall(rf"(?:virtio{number + 1}|{name_of[number]})\b.*$", log, re.M)
         note(f"{fault:17s} {int(got) // 4096:>2} of {READS} pages, {wrong} bytes wrong, "
              f"{'done' if end else 'waits for ever'}; {said[-1] if said else ''}")
-    for harmless in ("features-unknown", "irq-spurious@0+"):
-        equal(results[name_of[DISKS.index(harmless)]], [whole, "0", "end"], harmless)
+    for fault in WHOLE:
+        equal(results[name_of[faults.index(fault)]], [whole, "0", "end"], fault)
+    for fault in ANSWERED:
+        equal(results[name_of[faults.index(fault)]][1:], ["0", "end"], fault)
 
 
 def long_only():
@@ -126,12 +154,25 @@ def long_only():
 
 def test_disks_split():
     long_only()
-    disks("")
+    disks("", [fault for fault in DISKS if fault != CIRCLE])
+
+
+def test_scribbled_split_ring():
+    """What becomes of the processor: noted, for it is Linux's."""
+    long_only()
+    with contextlib.ExitStack() as stack:
+        vm = boot(stack, "blk", ["features-unknown", CIRCLE], "")
+        with vm.line(timeout=300) as line:
+            line.sync()
+            shell.sh(line, "(sleep 1; for d in /dev/vd*; do dd if=$d of=/dev/null bs=4096 count=100 iflag=direct & "
+                           "done) < /dev/null > /dev/null 2>&1 &", 300)
+        lost = next(filter(None, (deaf(vm) for _ in range(20))), set())
+    note(f"processors that are lost: {sorted(lost)}")
 
 
 def test_disks_packed():
     long_only()
-    disks(",packed=on")
+    disks(",packed=on", DISKS)
 
 
 def test_entropy():
