@@ -7,6 +7,7 @@
  * MUST_TELL_HOST asks for (5.5.6.1). */
 #define WANTED VIRTIO_BIT (VIRTIO_BALLOON_F_MUST_TELL_HOST)
 
+/* 5.5.2: the first two queues; those behind go with features we do not accept. */
 static int
 start_queues (struct virtio_balloon *balloon)
 {
@@ -23,6 +24,7 @@ start_queues (struct virtio_balloon *balloon)
   return balloon->pfns ? 0 : -VIRTIO_ENOMEM;
 }
 
+/* 3.1.1, with 5.5.5. */
 int
 virtio_balloon_start (struct virtio_balloon *balloon, struct virtio_transport *transport,
                       const struct virtio_options *options)
@@ -64,6 +66,7 @@ virtio_balloon_stop (struct virtio_balloon *balloon)
   return 0;
 }
 
+/* 5.5.4: num_pages is what the host wants, of pages of 4096 bytes. */
 int
 virtio_balloon_target (struct virtio_balloon *balloon, uint32_t *pages)
 {
@@ -78,7 +81,8 @@ virtio_balloon_target (struct virtio_balloon *balloon, uint32_t *pages)
   return error;
 }
 
-/* One batch, until the device has used it: only then the pages change hands. */
+/* 5.5.6: one batch of page frame numbers, until the device has used it: only then the pages
+ * change hands (5.5.6.1). */
 static int
 tell (struct virtio_balloon *balloon, struct virtio_queue *queue, const uint32_t *frames, uint32_t n)
 {

@@ -3,9 +3,11 @@
 #include <virtio/driver/blk.h>
 #include <virtio/driver/mem.h>
 
-/* No status a device has: it never answered. */
+/* No status a device has (5.2.6): it never answered. */
 #define STATUS_NONE 0xffu
 
+/* What a request has of its own beside the caller's data: the device reads the head and a
+ * range, it writes the status and an id. */
 struct virtio_blk_request
 {
   struct virtio_blk_req head;
@@ -16,6 +18,7 @@ struct virtio_blk_request
   void *token;
 };
 
+/* 5.2.3; one queue, no geometry, no topology, and whoever writes flushes. */
 #define WANTED \
   (VIRTIO_BIT (VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT (VIRTIO_BLK_F_SEG_MAX) \
    | VIRTIO_BIT (VIRTIO_BLK_F_RO) | VIRTIO_BIT (VIRTIO_BLK_F_BLK_SIZE) \
@@ -32,6 +35,7 @@ config32 (struct virtio_blk *blk, uint32_t offset, uint32_t *to)
   return error;
 }
 
+/* 5.2.4: in sectors of 512 bytes, whatever the block's size is; it may change (5.2.6.1). */
 int
 virtio_blk_refresh (struct virtio_blk *blk)
 {
@@ -91,6 +95,7 @@ read_config (struct virtio_blk *blk)
   return 0;
 }
 
+/* 5.2.2: requests go into one queue; each takes head and status beside its segments. */
 static int
 start_requests (struct virtio_blk *blk)
 {
@@ -111,6 +116,7 @@ start_requests (struct virtio_blk *blk)
   return blk->requests ? 0 : -VIRTIO_ENOMEM;
 }
 
+/* 3.1.1, with 5.2.5 between negotiation and DRIVER_OK. */
 int
 virtio_blk_start (struct virtio_blk *blk, struct virtio_transport *transport,
                   const struct virtio_options *options)
@@ -178,6 +184,7 @@ take_request (struct virtio_blk *blk, uint32_t type, uint64_t sector, void *toke
   return request;
 }
 
+/* 5.2.3: no segment is longer than size_max. */
 static unsigned
 split_data (const struct virtio_blk *blk, void *data, uint32_t bytes, struct virtio_seg *segs)
 {
@@ -191,6 +198,8 @@ split_data (const struct virtio_blk *blk, void *data, uint32_t bytes, struct vir
   return n;
 }
 
+/* 5.2.6: what the device writes lies behind what it reads (2.7.4.2), so these two have
+ * their data with the status, the others with the head. */
 static bool
 reads_data (uint32_t type)
 {
@@ -214,6 +223,7 @@ add_request (struct virtio_blk *blk, struct virtio_blk_request *request, void *d
   return error;
 }
 
+/* 5.2.6.1: nothing is asked for beyond the capacity. */
 static bool
 in_range (const struct virtio_blk *blk, uint64_t sector, uint64_t sectors)
 {
@@ -244,6 +254,7 @@ virtio_blk_kick (struct virtio_blk *blk)
   return virtio_queue_kick (&blk->queue);
 }
 
+/* 5.2.6: one byte, read once. */
 static int
 result_of (const struct virtio_blk_request *request)
 {
@@ -376,6 +387,7 @@ virtio_blk_flush (struct virtio_blk *blk)
   return command (blk, take_request (blk, VIRTIO_BLK_T_FLUSH, 0, NULL), NULL, 0);
 }
 
+/* 5.2.6.1: one segment a request, no longer than the device takes. */
 static int
 ranges (struct virtio_blk *blk, uint32_t type, uint64_t sector, uint64_t sectors, uint32_t most,
         uint32_t flags)

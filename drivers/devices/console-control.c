@@ -18,6 +18,7 @@ count (const struct virtio_queue *queue, unsigned most)
   return queue->size < most ? queue->size : most;
 }
 
+/* 5.3.2: behind the queues of port 0, whichever other ports there are. */
 int
 virtio_console_control_start (struct virtio_console *console)
 {
@@ -84,6 +85,7 @@ make_room (struct virtio_console *console)
   return 0;
 }
 
+/* 5.3.6.2: a message has id, event and value. */
 int
 virtio_console_send (struct virtio_console *console, uint32_t port, uint16_t event, uint16_t value)
 {
@@ -116,7 +118,7 @@ virtio_console_open (struct virtio_console *console, uint32_t port, bool open)
   return virtio_console_send (console, port, VIRTIO_CONSOLE_PORT_OPEN, open);
 }
 
-/* Behind the header, as long as the message was, not ended by NUL. */
+/* 5.3.6.2, PORT_NAME: behind the header, as long as the message was, not ended by NUL. */
 static void
 set_name (struct virtio_console_port *port, const uint8_t *name, uint32_t len)
 {
@@ -136,7 +138,7 @@ set_size (struct virtio_console *console, const uint8_t *data)
   console->rows = virtio_from_le16 (size.rows);
 }
 
-/* A port we have queues for is ready, one beyond is not. */
+/* 5.3.6.2: each port is answered. One we have queues for is ready, one beyond is not. */
 static int
 add_port (struct virtio_console *console, uint32_t id)
 {
@@ -145,6 +147,7 @@ add_port (struct virtio_console *console, uint32_t id)
   return virtio_console_send (console, id, VIRTIO_CONSOLE_PORT_READY, id < console->n_ports);
 }
 
+/* 5.3.6.2: what the device says of a port that was added. */
 static int
 handle_port (struct virtio_console *console, const struct virtio_console_control *message,
              const uint8_t *rest, uint32_t len)

@@ -2,6 +2,7 @@
 /* Console device (5.3): a queue each way for each port. */
 #include "console.h"
 
+/* 5.3.3 */
 #define WANTED (VIRTIO_BIT (VIRTIO_CONSOLE_F_SIZE) | VIRTIO_BIT (VIRTIO_CONSOLE_F_MULTIPORT))
 
 #define CONFIG(field) offsetof (struct virtio_console_config, field)
@@ -20,6 +21,7 @@ count (const struct virtio_queue *queue)
   return queue->size < VIRTIO_CONSOLE_BUFFERS ? queue->size : VIRTIO_CONSOLE_BUFFERS;
 }
 
+/* 5.3.2: a port has a queue each way; 5.3.5: the first is filled at once. */
 static int
 start_port (struct virtio_console *console, uint32_t number)
 {
@@ -42,6 +44,8 @@ start_port (struct virtio_console *console, uint32_t number)
   return error;
 }
 
+/* 5.3.4: fields by their features. A port there is no room for stays unused: its
+ * PORT_READY says 0. */
 static int
 read_config (struct virtio_console *console)
 {
@@ -78,6 +82,8 @@ start_queues (struct virtio_console *console)
   return error;
 }
 
+/* 3.1.1, with 5.3.5: queues before DRIVER_OK, DEVICE_READY behind it (5.3.6.2). With one
+ * port there is nobody to tell of it: it is there. */
 int
 virtio_console_start (struct virtio_console *console, struct virtio_transport *transport,
                       const struct virtio_options *options)
@@ -147,6 +153,7 @@ port_of (struct virtio_console *console, uint32_t number)
   return &console->ports[number];
 }
 
+/* Buffers the device has used are free again. */
 static int
 take_sent (struct virtio_console_port *port)
 {
@@ -160,6 +167,7 @@ take_sent (struct virtio_console_port *port)
   return got;
 }
 
+/* 5.3.6: as much as there are buffers for; how much that was. */
 int
 virtio_console_write (struct virtio_console *console, uint32_t number, const void *from, size_t bytes)
 {
@@ -236,6 +244,7 @@ virtio_console_read (struct virtio_console *console, uint32_t number, void *to, 
   return (int) bytes;
 }
 
+/* 5.3.4: one character by the configuration alone, of a device nobody has set up. */
 int
 virtio_console_emergency (struct virtio_transport *transport, char c)
 {

@@ -6,6 +6,8 @@
 
 #define HEADER sizeof (struct virtio_net_hdr)
 
+/* 5.1.6.3.1: large enough for a frame with its header; the header is zero, so that nothing of
+ * an older frame is left in it. */
 int
 virtio_net_post (struct virtio_net *net, uint8_t *buffer)
 {
@@ -149,7 +151,7 @@ verdict (struct virtio_net *net, const struct virtio_net_hdr *header, const stru
   return (int) frame->bytes;
 }
 
-/* One frame: its bytes, 0 when it was of no use, or an error. */
+/* 5.1.6.4: one frame. Its bytes, 0 when it was of no use, or an error. */
 static int
 receive_one (struct virtio_net *net, uint8_t *buffer, uint32_t len, void *to, size_t bytes)
 {

@@ -4,6 +4,7 @@
 
 #include <virtio/driver/mem.h>
 
+/* 5.1.3; one pair of queues, no offloads. */
 #define WANTED \
   (VIRTIO_BIT (VIRTIO_NET_F_MTU) | VIRTIO_BIT (VIRTIO_NET_F_MAC) \
    | VIRTIO_BIT (VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT (VIRTIO_NET_F_STATUS) \
@@ -66,6 +67,7 @@ read_config (struct virtio_net *net, const uint8_t *mac)
   return 0;
 }
 
+/* 5.1.2: receive, transmit, and behind all pairs the control queue. */
 static int
 start_queues (struct virtio_net *net)
 {
@@ -84,6 +86,7 @@ count (const struct virtio_queue *queue)
   return queue->size < VIRTIO_NET_BUFFERS ? queue->size : VIRTIO_NET_BUFFERS;
 }
 
+/* 5.1.6.3: the receive queue is kept full. */
 static int
 start_buffers (struct virtio_net *net)
 {
@@ -107,6 +110,7 @@ start_buffers (struct virtio_net *net)
   return 0;
 }
 
+/* 3.1.1, with 5.1.5. */
 int
 virtio_net_start (struct virtio_net *net, struct virtio_transport *transport,
                   const struct virtio_options *options, const uint8_t mac[VIRTIO_NET_MAC_BYTES])
@@ -203,6 +207,7 @@ control (struct virtio_net *net, uint8_t class_, uint8_t command, const void *da
   return __atomic_load_n (&net->command->ack, __ATOMIC_ACQUIRE) == VIRTIO_NET_OK ? 0 : -VIRTIO_EIO;
 }
 
+/* 5.1.6.5.2: in one command, so that no half of it ever counts. */
 int
 virtio_net_set_mac (struct virtio_net *net, const uint8_t mac[VIRTIO_NET_MAC_BYTES])
 {
@@ -218,6 +223,7 @@ virtio_net_set_mac (struct virtio_net *net, const uint8_t mac[VIRTIO_NET_MAC_BYT
   return error;
 }
 
+/* 5.1.6.5.1 */
 int
 virtio_net_set_promiscuous (struct virtio_net *net, bool on)
 {

@@ -9,6 +9,7 @@
 /* Devices fill a buffer as slowly as they like: ask for little at a time. */
 #define CHUNK 4096u
 
+/* 3.1.1; 5.4.3, 5.4.4: no features and no configuration of its own, one queue (5.4.2). */
 int
 virtio_rng_start (struct virtio_rng *rng, struct virtio_transport *transport,
                   const struct virtio_options *options)
@@ -49,7 +50,8 @@ virtio_rng_stop (struct virtio_rng *rng)
   return 0;
 }
 
-/* How many bytes came, or a negated error. */
+/* 5.4.6: one writable buffer. How many bytes came, or a negated error: what lies beyond
+ * is not entropy (5.4.6.1). */
 static int
 fill (struct virtio_rng *rng, void *to, uint32_t bytes)
 {

@@ -3,7 +3,7 @@
  * anything: a breach costs it its connection, and nobody else anything. */
 #include "vsock.h"
 
-/* A header in the host's order. */
+/* 5.10.6: a header in the host's order. */
 struct packet
 {
   struct virtio_vsock_ends ends;

@@ -2,6 +2,7 @@
 /* Socket device (5.10): packets both ways and a queue of events. */
 #include "vsock.h"
 
+/* 5.10.3: SEQPACKET is left out. */
 #define WANTED VIRTIO_BIT (VIRTIO_VSOCK_F_STREAM)
 
 static unsigned
@@ -85,6 +86,7 @@ start_queues (struct virtio_vsock *vsock)
   return error;
 }
 
+/* 3.1.1, with 5.10.5. */
 int
 virtio_vsock_start (struct virtio_vsock *vsock, struct virtio_transport *transport,
                     const struct virtio_options *options)
@@ -166,6 +168,7 @@ put (struct virtio_vsock *vsock, struct virtio_vsock_hdr *hdr, const void *data)
   return error;
 }
 
+/* 5.10.6 */
 static struct virtio_vsock_hdr
 header (const struct virtio_vsock_ends *ends, uint16_t type, uint16_t op)
 {
