@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define CHUNK (128 * 1024)
@@ -19,6 +20,9 @@
 #define PIPE_SIZE (1024 * 1024)
 /* Each has a thread. */
 #define MAX_TRANSFERS 128
+/* How long the partial file of another transfer is waited for. */
+#define LOCK_MS 3000
+#define LOCK_STEP_MS 20
 
 typedef struct
 {
@@ -256,6 +260,56 @@ partial_name (const char *path)
   return g_strdup_printf ("%s/.%s.pvtools-part", directory, base);
 }
 
+/* Whoever owns the directory may have put something of that name there: another name
+ * of a file of somebody else's, say, or a file of his own to read along in. */
+static gboolean
+is_ours (int fd, const char *name)
+{
+  struct stat st, named;
+
+  return fstat (fd, &st) == 0 && S_ISREG (st.st_mode) && st.st_nlink == 1 && st.st_uid == geteuid ()
+         && lstat (name, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev;
+}
+
+/* An earlier attempt may still be writing out what it had taken in. */
+static gboolean
+lock_partial (int fd)
+{
+  for (guint waited = 0; flock (fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; waited += LOCK_STEP_MS)
+    {
+      if (waited >= LOCK_MS)
+        return FALSE;
+      g_usleep (LOCK_STEP_MS * 1000);
+    }
+  return TRUE;
+}
+
+/* -1 with errno: EWOULDBLOCK when another writes it. */
+static int
+open_partial (const char *partial)
+{
+  for (guint attempt = 0; attempt < 2; attempt++)
+    {
+      int fd = open (partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+
+      if (fd < 0)
+        return -1;
+      if (!lock_partial (fd))
+        {
+          close (fd);
+          errno = EWOULDBLOCK;
+          return -1;
+        }
+      /* Nor one that was put in place meanwhile: it has another name. */
+      if (is_ours (fd, partial))
+        return fd;
+      close (fd);
+      unlink (partial);
+    }
+  errno = EEXIST;
+  return -1;
+}
+
 gboolean
 pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget *target,
                        struct stat *before, GError **error)
@@ -271,7 +325,7 @@ pvt_file_stream_write (PvtStream *stream, const char *path, const PvtFileTarget 
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s is there and no regular file", path);
       return FALSE;
     }
-  fd = open (partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+  fd = open_partial (partial);
   if (fd < 0)
     return pvt_errno_fail (error, "write beside", path);
   if (fstat (fd, &st) < 0 || (guint64) st.st_size < target->offset)

@@ -103,16 +103,31 @@ pvt_directory_list (const char *path, GError **error)
   return ok ? g_steal_pointer (&files) : NULL;
 }
 
+static gboolean
+set_attributes (int fd, const char *path, mode_t mode, uid_t uid, gid_t gid, GError **error)
+{
+  if ((uid != (uid_t) -1 || gid != (gid_t) -1) && fchown (fd, uid, gid) < 0)
+    return pvt_errno_fail (error, "change the owner of", path);
+  return fchmod (fd, mode) == 0 || pvt_errno_fail (error, "change the mode of", path);
+}
+
+/* A link to a directory, which was there before, serves as one. But whoever owns the
+ * directory around it chose where it leads: nothing is changed there. */
 gboolean
 pvt_directory_make (const char *path, mode_t mode, uid_t uid, gid_t gid, GError **error)
 {
+  gboolean made = mkdir (path, mode) == 0, ok;
   struct stat st;
+  int fd;
 
-  if (mkdir (path, mode) < 0 && (errno != EEXIST || stat (path, &st) < 0 || !S_ISDIR (st.st_mode)))
+  if (!made && (errno != EEXIST || stat (path, &st) < 0 || !S_ISDIR (st.st_mode)))
     return pvt_errno_fail (error, "make the directory", path);
-  if ((uid != (uid_t) -1 || gid != (gid_t) -1) && chown (path, uid, gid) < 0)
-    return pvt_errno_fail (error, "change the owner of", path);
-  return chmod (path, mode) == 0 || pvt_errno_fail (error, "change the mode of", path);
+  fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0)
+    return (!made && (errno == ENOTDIR || errno == ELOOP)) || pvt_errno_fail (error, "open", path);
+  ok = set_attributes (fd, path, mode, uid, gid, error);
+  close (fd);
+  return ok;
 }
 
 gboolean

@@ -317,5 +317,58 @@ def test_keys_added_side_by_side():
         subprocess.run(["userdel", "-r", user], check=True, capture_output=True)
 
 
+def write_file(line, number, path, data, finish=True, **more):
+    line.ask(number, "pvt-write-file", path=str(path), **more)
+    answer = line.reply(number)
+    if "error" in answer or not finish:
+        return answer
+    line.send(DATA, number, data)
+    line.send(DATA, number)
+    return json.loads(line.read_until(END, number)[3])
+
+
+def test_a_user_lays_traps_in_his_directory():
+    """Who copies into it as root changes nothing elsewhere."""
+    with Extended() as agent, Packets(agent.extended) as line:
+        line.hello()
+        home, victim, other = agent.here / "home", agent.here / "victim", agent.here / "other"
+        home.mkdir()
+        other.mkdir(mode=0o755)
+        victim.write_text("secret")
+        victim.chmod(0o600)
+        os.link(victim, home / ".file.pvtools-part")
+        check("error" not in write_file(line, 5, home / "file", b"new", mode=0o644), "write")
+        equal((home / "file").read_bytes(), b"new", "file")
+        equal((victim.read_text(), victim.stat().st_mode & 0o777), ("secret", 0o600), "another name of a file")
+        mine = home / ".two.pvtools-part"
+        mine.write_text("")
+        os.chown(mine, 65534, 65534)
+        with mine.open() as spy:
+            check("error" not in write_file(line, 6, home / "two", b"new"), "write")
+            equal((spy.read(), (home / "two").read_bytes()), ("", b"new"), "read along")
+        (home / "link").symlink_to(other)
+        line.ask(7, "pvt-make-directory", path=str(home / "link"), mode=0o777, uid=65534, gid=65534)
+        equal(line.reply(7), {"return": {}}, "a link to a directory serves as one")
+        equal((other.stat().st_uid, other.stat().st_mode & 0o777), (os.geteuid(), 0o755), "where it leads")
+        line.ask(8, "pvt-make-directory", path=str(home / "new"), mode=0o700, uid=65534, gid=65534)
+        line.reply(8)
+        equal(((home / "new").stat().st_uid, (home / "new").stat().st_mode & 0o777), (65534, 0o700), "a new one")
+
+
+def test_two_who_write_the_same_file():
+    with Extended() as agent, Packets(agent.extended) as one, Packets(agent.extended) as two:
+        place = agent.here / "file"
+        for line in (one, two):
+            line.hello()
+        check("return" in write_file(one, 5, place, b"", finish=False), "the first")
+        one.send(DATA, 5, b"one" * 1000)
+        check("error" in write_file(two, 5, place, b"two"), "the second")
+        one.send(DATA, 5)
+        check("error" not in json.loads(one.read_until(END, 5)[3]), "the first's end")
+        equal(place.read_bytes(), b"one" * 1000, "file")
+        check("error" not in write_file(two, 6, place, b"two"), "the second's turn")
+        equal(place.read_bytes(), b"two", "file")
+
+
 if __name__ == "__main__":
     tap.main(globals(), sys.argv[1:])
