@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "stream.h"
+#include "stream-private.h"
 
 #include "agent/platform/child-watch.h"
 #include "dialect.h"
@@ -30,45 +30,6 @@
 /* A feed leaves no more than this in the channel: what is offered later is of
  * more use than what is old. */
 #define FEED_MARK (16 * 1024)
-
-/* The window is opened again in steps: a packet a step, not a packet a read. */
-#define WINDOW_STEP (PVT_STREAM_WINDOW / 4)
-
-typedef struct
-{
-  PvtStream *stream;
-  guint8 number; /* on the wire */
-  int fd;        /* -1 once at its end */
-  guint source;
-  guint64 credit; /* bytes that the host takes */
-} Output;
-
-struct _PvtStream
-{
-  gatomicrefcount refs;
-  const PvtStreamOps *ops; /* NULL once dropped */
-  gpointer user_data;
-  gboolean attached, dropped; /* under the lock */
-  Output outputs[2];
-  int in; /* -1 once closed */
-  guint in_source;
-  PvtBuf in_buf;   /* what the descriptor did not take yet */
-  gsize in_done;
-  gsize in_taken;  /* bytes since the window was opened last */
-  gboolean in_end;  /* the host has sent all of it */
-  gint in_complete; /* and all of it was passed on; workers look at it */
-  pid_t pid;       /* 0: no program */
-  int terminal;
-  gboolean child_watched, child_ended;
-  int status;
-  guint linger;
-  gboolean has_worker, worker_ended;
-  char *error;        /* the worker's */
-  gboolean is_summed; /* what goes to the host */
-  PvtSum64 sum;       /* of that, or the worker's */
-  const PvtStreamFeed *feed; /* NULL: none, or dropped */
-  gpointer feed_data;
-};
 
 /* Of what a handler attaches on its thread while the host may give the stream up. */
 static GMutex lock;
@@ -110,13 +71,6 @@ close_output (Output *output)
 }
 
 static void
-close_input (PvtStream *stream)
-{
-  g_clear_handle_id (&stream->in_source, g_source_remove);
-  close_fd (&stream->in);
-}
-
-static void
 drop_feed (PvtStream *stream)
 {
   const PvtStreamFeed *feed = g_steal_pointer (&stream->feed);
@@ -129,7 +83,7 @@ static void
 close_all (PvtStream *stream)
 {
   g_clear_handle_id (&stream->linger, g_source_remove);
-  close_input (stream);
+  pvt_stream_close_input (stream);
   close_output (&stream->outputs[0]);
   close_output (&stream->outputs[1]);
   close_fd (&stream->terminal);
@@ -368,105 +322,7 @@ pvt_stream_suspend (PvtStream *stream, gboolean suspended)
     stream->feed->suspend (stream->feed_data, suspended);
 }
 
-/* ---- from the host ---- */
-
-/* What was taken is asked for again, in steps. */
-static void
-open_window (PvtStream *stream, gsize taken)
-{
-  guint32 step;
-
-  stream->in_taken += taken;
-  if (stream->in_taken < WINDOW_STEP || stream->in_end || stream->ops == NULL)
-    return;
-  step = GUINT32_TO_LE ((guint32) stream->in_taken);
-  stream->in_taken = 0;
-  stream->ops->send (PVT_PACKET_WINDOW, 0, &step, sizeof step, stream->user_data);
-}
-
-static gboolean
-feed (PvtStream *stream)
-{
-  gsize before = stream->in_done;
-
-  while (stream->in_done < stream->in_buf.len)
-    {
-      gssize n = write (stream->in, stream->in_buf.data + stream->in_done,
-                        stream->in_buf.len - stream->in_done);
-
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0 && errno == EAGAIN)
-        break;
-      if (n < 0)
-        return FALSE; /* nobody reads it any more */
-      stream->in_done += (gsize) n;
-    }
-  open_window (stream, stream->in_done - before);
-  pvt_buf_settle (&stream->in_buf, &stream->in_done, CHUNK);
-  return TRUE;
-}
-
-/* Whoever reads sees the end, and may ask whether it is the host's. */
-static void
-complete_input (PvtStream *stream)
-{
-  if (stream->in_end && stream->in_buf.len == 0)
-    g_atomic_int_set (&stream->in_complete, TRUE);
-  close_input (stream);
-}
-
-static gboolean
-input_writable (gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
-{
-  PvtStream *stream = data;
-
-  if (feed (stream) && (stream->in_buf.len > 0 || !stream->in_end))
-    {
-      if (stream->in_buf.len > 0)
-        return G_SOURCE_CONTINUE;
-      stream->in_source = 0;
-      return G_SOURCE_REMOVE;
-    }
-  stream->in_source = 0;
-  complete_input (stream);
-  return G_SOURCE_REMOVE;
-}
-
-/* A terminal has no end of file of its own: its end-of-input character is one. */
-static void
-end_input (PvtStream *stream)
-{
-  stream->in_end = TRUE;
-  if (stream->terminal >= 0)
-    pvt_buf_append_c (&stream->in_buf, 4);
-}
-
-void
-pvt_stream_data (PvtStream *stream, const char *data, gsize len)
-{
-  if (stream->in < 0 || stream->in_end)
-    {
-      /* Nobody reads it, which the host learns from the end; the window stays open. */
-      open_window (stream, len);
-      return;
-    }
-  if (len == 0)
-    end_input (stream);
-  else if (stream->in_buf.len - stream->in_done + len > PVT_STREAM_WINDOW + CHUNK)
-    {
-      pvt_log (PVT_LOG_WARNING, "a stream was sent more than its window: its input is closed");
-      close_input (stream);
-      return;
-    }
-  pvt_buf_append (&stream->in_buf, data, len);
-  if (stream->in_source == 0 && !feed (stream))
-    close_input (stream);
-  else if (stream->in_buf.len > 0 && stream->in_source == 0)
-    stream->in_source = pvt_watch_fd (stream->in, G_IO_OUT, input_writable, stream);
-  else if (stream->in_buf.len == 0 && stream->in_end && stream->terminal < 0)
-    complete_input (stream);
-}
+/* ---- control ---- */
 
 static void
 resize (const PvtStream *stream, guint32 rows, guint32 columns)
@@ -537,7 +393,7 @@ child_ended (pid_t pid G_GNUC_UNUSED, int status, gpointer data)
   stream->status = status;
   if (stream->ops)
     {
-      close_input (stream);
+      pvt_stream_close_input (stream);
       stream->linger = g_timeout_add (LINGER_MS, linger_over, stream);
       check_end (stream);
     }
