@@ -149,9 +149,9 @@ touch (Helper *helper)
 }
 
 static void
-answer (const Helper *helper)
+answer (const Helper *helper, guint8 kind)
 {
-  if (send (helper->socket, "", 1, MSG_NOSIGNAL) != 1)
+  if (send (helper->socket, &kind, 1, MSG_NOSIGNAL) != 1)
     _exit (1);
 }
 
@@ -174,7 +174,7 @@ begin (Helper *helper, const int *fds, guint n, gint64 deadline)
     _exit (1);
   touch (helper);
   arm (helper->timer, deadline);
-  answer (helper);
+  answer (helper, PVT_GUARDIAN_BEGIN);
 }
 
 static void
@@ -188,7 +188,7 @@ say_goodbye (Helper *helper)
   if (helper->hurry_fd >= 0)
     close (helper->hurry_fd);
   helper->lock_fd = helper->hurry_fd = -1;
-  answer (helper);
+  answer (helper, PVT_GUARDIAN_GOODBYE);
 }
 
 /* FALSE: the agent is gone. */

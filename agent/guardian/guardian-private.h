@@ -41,9 +41,9 @@ typedef enum
 {
   PVT_GUARDIAN_TAKE,    /* of the slots from @first on */
   PVT_GUARDIAN_BEGIN,   /* of the lock, and of rcu_expedited if any; arms the deadline,
-                           answered by a byte */
+                           answered */
   PVT_GUARDIAN_RENEW,   /* another deadline */
-  PVT_GUARDIAN_GOODBYE, /* the freeze is over, answered by a byte when all is closed */
+  PVT_GUARDIAN_GOODBYE, /* the freeze is over, answered when all is closed; an answer is the order's kind, a byte */
 } PvtGuardianKind;
 
 typedef struct

@@ -148,17 +148,24 @@ order (const PvtGuardian *guardian, const PvtGuardianOrder *what, const int *fds
   return sent == sizeof *what;
 }
 
+/* An earlier answer, which came too late to be waited for, is passed over. */
 static gboolean
-has_answered (const PvtGuardian *guardian)
+has_answered (const PvtGuardian *guardian, PvtGuardianKind what)
 {
   struct pollfd pfd = { .fd = guardian->socket, .events = POLLIN };
-  char byte;
+  guint8 kind = 0;
   int ready;
 
   do
-    ready = poll (&pfd, 1, ANSWER_MS);
-  while (ready < 0 && errno == EINTR);
-  return ready > 0 && recv (guardian->socket, &byte, 1, MSG_DONTWAIT) == 1;
+    {
+      do
+        ready = poll (&pfd, 1, ANSWER_MS);
+      while (ready < 0 && errno == EINTR);
+      if (ready <= 0 || recv (guardian->socket, &kind, 1, MSG_DONTWAIT) != 1)
+        return FALSE;
+    }
+  while (kind != what);
+  return TRUE;
 }
 
 static gboolean
@@ -222,7 +229,7 @@ pvt_guardian_hurry (PvtGuardian *guardian, gboolean on)
 gboolean
 pvt_guardian_await (PvtGuardian *guardian, GError **error)
 {
-  if (has_answered (guardian))
+  if (has_answered (guardian, PVT_GUARDIAN_BEGIN))
     return TRUE;
   errno = EPIPE;
   return fail (error, "it does not answer");
@@ -301,7 +308,7 @@ pvt_guardian_release (PvtGuardian *guardian)
   if (guardian == NULL)
     return;
   if (order (guardian, &(PvtGuardianOrder){ PVT_GUARDIAN_GOODBYE, 0, 0 }, NULL, 0)
-      && has_answered (guardian))
+      && has_answered (guardian, PVT_GUARDIAN_GOODBYE))
     return;
   bury (guardian);
   spawn (guardian, NULL);

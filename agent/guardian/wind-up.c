@@ -114,8 +114,12 @@ pvt_freezer_wind_up (PvtFreezeEnd end, gint64 when, gboolean untold)
   pvt_freezer.record.untold = untold;
   pvt_freezer.record.thawed_at = when;
   pvt_freezer_save ();
+  /* A new guardian, just forked, may have it open for a moment yet. */
   if (pvt_freezer.lock_fd >= 0)
-    close (pvt_freezer.lock_fd);
+    {
+      flock (pvt_freezer.lock_fd, LOCK_UN);
+      close (pvt_freezer.lock_fd);
+    }
   pvt_freezer.lock_fd = -1;
   pvt_gate_open ();
   pvt_freezer_set_phase (PVT_FREEZER_THAWED);
