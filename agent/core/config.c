@@ -123,8 +123,9 @@ is_on_by_default (const char *key)
   return strcmp (key, "hooks-required") == 0 || strcmp (key, "sync-clock") == 0;
 }
 
+/* @lenient: a key that is not ours is passed over, as qemu-ga does. */
 static gboolean
-take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GError **error)
+take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, gboolean lenient, GError **error)
 {
   for (gsize i = 0; i < n_keys; i++)
     {
@@ -153,24 +154,29 @@ take_key (GKeyFile *file, const char *key, const FileKey *keys, gsize n_keys, GE
       *keys[i].flag = is_on_by_default (key) ? on : *keys[i].flag | on;
       return TRUE;
     }
+  if (lenient)
+    {
+      g_printerr ("pvtools-agent: unknown key '%s' in qemu-ga's configuration: passed over\n", key);
+      return TRUE;
+    }
   g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_KEY_NOT_FOUND,
                "unknown key '%s' in group [general]", key);
   return FALSE;
 }
 
 static gboolean
-load_general (GKeyFile *file, const FileKey *keys, gsize n_keys, GError **error)
+load_general (GKeyFile *file, const FileKey *keys, gsize n_keys, gboolean lenient, GError **error)
 {
   g_auto (GStrv) names = g_key_file_get_keys (file, "general", NULL, NULL);
 
   for (gsize i = 0; names && names[i]; i++)
-    if (!take_key (file, names[i], keys, n_keys, error))
+    if (!take_key (file, names[i], keys, n_keys, lenient, error))
       return FALSE;
   return TRUE;
 }
 
 static gboolean
-load_channels (PvtConfig *config, GKeyFile *file, GError **error)
+load_channels (PvtConfig *config, GKeyFile *file, gboolean lenient, GError **error)
 {
   g_auto (GStrv) groups = g_key_file_get_groups (file, NULL);
 
@@ -182,6 +188,8 @@ load_channels (PvtConfig *config, GKeyFile *file, GError **error)
         continue;
       if (!g_str_has_prefix (groups[i], "channel "))
         {
+          if (lenient)
+            continue;
           g_set_error (error, G_KEY_FILE_ERROR, G_KEY_FILE_ERROR_GROUP_NOT_FOUND,
                        "unknown group [%s]: [general] or [channel NAME] was expected", groups[i]);
           return FALSE;
@@ -203,28 +211,31 @@ load_channels (PvtConfig *config, GKeyFile *file, GError **error)
   return TRUE;
 }
 
-/* The file to read, or NULL when none was named and there is none. */
+/* The file to read, or NULL when none was named and there is none. *@lenient: it was
+ * written for qemu-ga. */
 static char *
-choose_file (const char *option, gboolean *named)
+choose_file (const char *option, gboolean *lenient)
 {
-  const char *env = g_getenv ("PVT_CONF") ? g_getenv ("PVT_CONF") : g_getenv ("QGA_CONF");
+  const char *env = g_getenv ("PVT_CONF");
 
-  *named = option != NULL || env != NULL;
-  if (*named)
+  *lenient = FALSE;
+  if (option || env)
     return g_strdup (option ? option : env);
+  *lenient = TRUE;
+  if (g_getenv ("QGA_CONF"))
+    return g_strdup (g_getenv ("QGA_CONF"));
+  *lenient = FALSE;
   if (g_file_test (DEFAULT_FILE, G_FILE_TEST_EXISTS))
     return g_strdup (DEFAULT_FILE);
-  if (g_file_test (QEMU_GA_FILE, G_FILE_TEST_EXISTS))
-    return g_strdup (QEMU_GA_FILE);
-  return NULL;
+  *lenient = TRUE;
+  return g_file_test (QEMU_GA_FILE, G_FILE_TEST_EXISTS) ? g_strdup (QEMU_GA_FILE) : NULL;
 }
 
 static GKeyFile *
-read_file (const char *option, GError **error)
+read_file (const char *option, gboolean *lenient, GError **error)
 {
   g_autoptr (GKeyFile) file = g_key_file_new ();
-  gboolean named;
-  g_autofree char *path = choose_file (option, &named);
+  g_autofree char *path = choose_file (option, lenient);
 
   if (path && !g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, error))
     {
@@ -420,7 +431,8 @@ parse_options (PvtConfig *config, Options *o, int argc, char **argv, GError **er
 static gboolean
 apply_file (PvtConfig *config, Options *o, GError **error)
 {
-  g_autoptr (GKeyFile) file = read_file (o->file, error);
+  gboolean lenient;
+  g_autoptr (GKeyFile) file = read_file (o->file, &lenient, error);
   FileKey keys[] = {
     { "method", &o->method, NULL, NULL },
     { "path", &o->path, NULL, NULL },
@@ -445,8 +457,8 @@ apply_file (PvtConfig *config, Options *o, GError **error)
     { "freeze-deadline", NULL, NULL, &config->freeze_deadline },
   };
 
-  return file && load_general (file, keys, G_N_ELEMENTS (keys), error)
-         && load_channels (config, file, error);
+  return file && load_general (file, keys, G_N_ELEMENTS (keys), lenient, error)
+         && load_channels (config, file, lenient, error);
 }
 
 static gboolean

@@ -59,8 +59,9 @@ const char *pvt_method_name (PvtMethod method);
 
 /*
  * Reads options, then the file that they, $PVT_CONF, $QGA_CONF or the default
- * names. A file that was named and cannot be read is an error; unknown groups
- * and keys are errors that name them.
+ * names. A file that was named and cannot be read is an error. Unknown groups and
+ * keys are errors that name them, but in a file that was written for qemu-ga: that of
+ * $QGA_CONF, or its default.
  */
 gboolean pvt_config_load (PvtConfig *config, int argc, char **argv, GError **error);
 

@@ -143,6 +143,14 @@ put_line (const char *line, gsize len)
   g_mutex_unlock (&held.lock);
 }
 
+/* A control character of ISO 6429's second set in UTF-8, of which U+009B begins an order
+ * to a terminal. The line has its end behind it. */
+static gboolean
+is_c1 (const char *p)
+{
+  return (guchar) p[0] == 0xc2 && (guchar) p[1] >= 0x80 && (guchar) p[1] < 0xa0;
+}
+
 void
 pvt_log (PvtLogLevel level, const char *format, ...)
 {
@@ -159,7 +167,9 @@ pvt_log (PvtLogLevel level, const char *format, ...)
   len = MIN (len, sizeof line - 2);
   /* What a client sent may be in here: one event is one line. */
   for (gsize i = 0; i < len; i++)
-    if ((guchar) line[i] < 0x20)
+    if (is_c1 (line + i))
+      line[i] = line[i + 1] = '?';
+    else if ((guchar) line[i] < 0x20 || line[i] == 0x7f)
       line[i] = '?';
   line[len++] = '\n';
   put_line (line, len);

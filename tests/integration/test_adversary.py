@@ -217,6 +217,18 @@ def test_a_log_that_nobody_reads():
         os.close(writes)
 
 
+def test_no_order_to_a_terminal_in_the_log():
+    with Agent() as agent, agent.line() as line:
+        line.ask("guest-ping")
+        try:
+            line.ask("guest-exec", path="no-such-thing\u009b31m\x7f\x1b[2J\nforged")
+        except AgentError:
+            pass
+        until(lambda: b"no-such-thing" in agent.log.read_bytes(), "no record")
+        text = agent.log.read_bytes()
+        check(not any(bad in text for bad in (b"\xc2\x9b", b"\x7f", b"\x1b", b"\nforged")), text)
+
+
 def test_out_of_descriptors():
     """A port whose host goes, and clients that come, while there is no descriptor left."""
     master, slave = pty.openpty()

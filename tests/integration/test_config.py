@@ -86,6 +86,19 @@ def test_errors_say_what_is_wrong():
         check(part in done.stderr, f"{text}: {done.stderr}")
 
 
+def test_a_file_written_for_qemu_ga():
+    """What qemu-ga passes over does not keep us from starting in its place."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("[general]\nverbose=1\nblock-rpcs=guest-exec\nof-a-later-version=1\n[other]\nx=1\n")
+        file.flush()
+        env = {key: value for key, value in os.environ.items() if key != "PVT_CONF"}
+        done = subprocess.run([find_agent(), "-D"], capture_output=True, text=True, timeout=20,
+                              env=dict(env, QGA_CONF=file.name))
+        equal(done.returncode, 0, done.stderr)
+        check("block-rpcs=guest-exec" in done.stdout and "verbose=true" in done.stdout, done.stdout)
+        check("of-a-later-version" in done.stderr, done.stderr)
+
+
 def test_several_channels():
     with tempfile.TemporaryDirectory() as name:
         conf = pathlib.Path(name) / "conf"
