@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define CHUNK (128 * 1024)
@@ -20,9 +19,6 @@
 #define PIPE_SIZE (1024 * 1024)
 /* Each has a thread. */
 #define MAX_TRANSFERS 128
-/* How long the partial file of another transfer is waited for. */
-#define LOCK_MS 3000
-#define LOCK_STEP_MS 20
 
 typedef struct
 {
@@ -271,19 +267,6 @@ is_ours (int fd, const char *name)
          && lstat (name, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev;
 }
 
-/* An earlier attempt may still be writing out what it had taken in. */
-static gboolean
-lock_partial (int fd)
-{
-  for (guint waited = 0; flock (fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; waited += LOCK_STEP_MS)
-    {
-      if (waited >= LOCK_MS)
-        return FALSE;
-      g_usleep (LOCK_STEP_MS * 1000);
-    }
-  return TRUE;
-}
-
 /* -1 with errno: EWOULDBLOCK when another writes it. */
 static int
 open_partial (const char *partial)
@@ -294,7 +277,8 @@ open_partial (const char *partial)
 
       if (fd < 0)
         return -1;
-      if (!lock_partial (fd))
+      /* An earlier attempt may still be writing out what it had taken in. */
+      if (!pvt_lock_patiently (fd))
         {
           close (fd);
           errno = EWOULDBLOCK;

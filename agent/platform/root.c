@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FIRST_SIZE 4096
+#define LOCK_MS 3000
+#define LOCK_STEP_MS 10
 
 static void
 set_error (GError **error, const PvtRoot *root, const char *path, int code)
@@ -189,6 +192,18 @@ pvt_write_at (int dirfd, const char *path, const char *text)
     failed = -errno;
   close (fd);
   return failed;
+}
+
+gboolean
+pvt_lock_patiently (int fd)
+{
+  for (guint waited = 0; flock (fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; waited += LOCK_STEP_MS)
+    {
+      if (waited >= LOCK_MS)
+        return FALSE;
+      g_usleep (LOCK_STEP_MS * 1000);
+    }
+  return TRUE;
 }
 
 gboolean

@@ -45,5 +45,11 @@ gboolean pvt_root_exists (const PvtRoot *root, const char *path);
  * once. */
 gboolean pvt_errno_fail (GError **error, const char *what, const char *path);
 
+/*
+ * An exclusive flock(2), which another may have for some seconds: FALSE with
+ * EWOULDBLOCK after that. TRUE also where there are no locks, as on some networks.
+ */
+gboolean pvt_lock_patiently (int fd);
+
 /* Writes a short text to a file that exists; -errno on failure. */
 int pvt_write_at (int dirfd, const char *path, const char *text);

@@ -8,7 +8,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,8 +16,6 @@
 
 #define FILE_NAME "authorized_keys"
 #define NEW_NAME ".authorized_keys.pvtools"
-#define LOCK_MS 3000
-#define LOCK_STEP_MS 10
 
 /* A user's .ssh, open, while this thread touches files as that user. */
 typedef struct
@@ -197,18 +194,11 @@ write_new (const Home *home, const char *text, GError **error)
 }
 
 /* Two changes at a time, of channels side by side, would undo each other. It is the
- * user's own directory, who may hold the lock himself: not for ever. Where there are no
- * locks, as on some networks, it goes without. */
+ * user's own directory, who may hold the lock himself: not for ever. */
 static gboolean
 lock_dir (const Home *home, GError **error)
 {
-  for (guint waited = 0; flock (home->dir, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK; waited += LOCK_STEP_MS)
-    {
-      if (waited >= LOCK_MS)
-        return pvt_errno_fail (error, "lock", home->path);
-      g_usleep (LOCK_STEP_MS * 1000);
-    }
-  return TRUE;
+  return pvt_lock_patiently (home->dir) || pvt_errno_fail (error, "lock", home->path);
 }
 
 /* virsh sends the empty line at the end of a file, too: it is no key, and no error. */
