@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* pvtools: the host's command. */
 #include "cli.h"
+#include "help.h"
 #include "output.h"
 #include "page-look.h"
 
@@ -298,8 +299,8 @@ complain (const PvtCli *cli, const char *verb, const GError *error)
       fprintf (stderr, "%s\n", text);
       return code;
     }
-  fprintf (stderr, "pvtools: %s%s%s: %s\n", verb, cli->address ? " " : "",
-           cli->address ? cli->address : "", safe);
+  fprintf (stderr, "pvtools: %s%s%s%s%s\n", verb, *verb && cli->address ? " " : "",
+           *verb && cli->address ? cli->address : "", *verb ? ": " : "", safe);
   if (advice (code))
     fprintf (stderr, "  %s\n", advice (code));
   return code;
@@ -320,6 +321,13 @@ find_verb (int argc, char **argv, int *n_words, GError **error)
   for (guint i = 0; name && i < G_N_ELEMENTS (verbs); i++)
     if (strcmp (verbs[i]->name, name) == 0)
       return verbs[i];
+  for (guint i = 0; name && i < G_N_ELEMENTS (verbs); i++)
+    if (g_str_has_prefix (verbs[i]->name, name) && verbs[i]->name[strlen (name)] == ' ')
+      {
+        g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "'%s' takes another word, such as '%s'", name,
+                     verbs[i]->name);
+        return NULL;
+      }
   if (name)
     g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "there is no verb '%s'", name);
   else
@@ -332,8 +340,13 @@ run_verb (PvtCli *cli, const PvtVerb *verb, int argc, char **argv, GError **erro
 {
   gboolean ok;
 
-  if (cli->address == NULL && argc > 0 && verb != &pvt_verb_net_policy_render
-      && !(verb->connects_itself && argv[0][0] == '-'))
+  if (cli->address == NULL && argc > 0 && argv[0][0] == '-' && !verb->connects_itself)
+    {
+      g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
+                   "which guest? It comes right behind the verb, before '%s'", argv[0]);
+      return FALSE;
+    }
+  if (cli->address == NULL && argc > 0 && verb != &pvt_verb_net_policy_render && argv[0][0] != '-')
     {
       cli->address = argv[0];
       argc--;
@@ -394,6 +407,8 @@ run (PvtCli *cli, Options *o, const char **verb_name, int *argc, char ***argv, G
     return FALSE;
   *verb_name = *argc > 1 ? (*argv)[1] : "";
   verb = find_verb (*argc, *argv, &n_words, error);
+  if (verb)
+    *verb_name = verb->name;
   return verb && run_verb (cli, verb, *argc - 1 - n_words, *argv + 1 + n_words, error);
 }
 
@@ -426,6 +441,21 @@ take_command (int *argc, char **argv)
   return NULL;
 }
 
+/* TRUE when it was asked for, and printed: --help behind a verb is that verb's. */
+static gboolean
+help_of_verb (int argc, char **argv)
+{
+  const PvtVerb *verb;
+  int n_words, last = argc - 1;
+
+  if (argc < 3 || (strcmp (argv[last], "--help") != 0 && strcmp (argv[last], "-h") != 0))
+    return FALSE;
+  verb = find_verb (argc, argv, &n_words, NULL);
+  if (verb)
+    pvt_help_print_verb (verb, !has_no_guest (verb));
+  return verb != NULL;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -451,7 +481,9 @@ main (int argc, char **argv)
   g_option_context_set_summary (context, help);
   /* Options of the verbs are the verbs'. */
   g_option_context_set_ignore_unknown_options (context, TRUE);
-  if (!g_option_context_parse (context, &argc, &argv, &error))
+  if (help_of_verb (argc, argv))
+    code = flush_output (&cli, "");
+  else if (!g_option_context_parse (context, &argc, &argv, &error))
     code = complain (&cli, verb_name, error);
   else if (o.version)
     code = puts ("pvtools " PVT_VERSION) < 0;

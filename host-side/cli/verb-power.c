@@ -117,7 +117,8 @@ parse (const Order *what, PvtCli *cli, Options *options, int argc, char **argv, 
   };
   g_auto (GStrv) words = pvt_cli_words (entries, argc, argv, error);
 
-  if (words == NULL || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
+  if (words == NULL || !pvt_cli_take_guest (cli, words, error)
+      || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
     return NULL;
   options->acpi = fallback != NULL;
   if (fallback && !check_fallback (what, cli, fallback, error))
@@ -181,13 +182,14 @@ static gboolean
 run (PvtCli *cli, const Order *what, int argc, char **argv, GError **error)
 {
   Options options = { FALSE, FALSE, FALSE, FALSE };
-  PvtPowerWait wait = { .address = cli->address };
+  PvtPowerWait wait = { 0 };
   gboolean by_acpi = FALSE, ok;
   int wait_ms = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? WAIT_MS : cli->timeout_ms;
 
   what = parse (what, cli, &options, argc, argv, error);
   if (what == NULL)
     return FALSE;
+  wait.address = cli->address;
   cli->timeout_ms = MIN (cli->timeout_ms, PVT_CLIENT_DEFAULT_TIMEOUT_MS);
   ok = give_order (cli, what, &options, &wait, &by_acpi, error)
        && (!options.wait || pvt_power_wait (&wait, wait_ms, error));

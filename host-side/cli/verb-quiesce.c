@@ -265,7 +265,7 @@ run_quiesce (PvtCli *cli, int argc, char **argv, GError **error)
 }
 
 const PvtVerb pvt_verb_quiesce
-    = { "quiesce", "[GUEST...] [--deadline S] [--require|--prefer] -- COMMAND...",
+    = { "quiesce", "[GUEST...] [--deadline S] [--require|--prefer] [--mountpoint DIR]... -- COMMAND...",
         "run a command while they are frozen", TRUE, run_quiesce };
 
 /* ---- snapshot ---- */
@@ -440,5 +440,5 @@ run_snapshot (PvtCli *cli, int argc, char **argv, GError **error)
 }
 
 const PvtVerb pvt_verb_snapshot
-    = { "snapshot", "[GUEST...] --to DIR [--deadline S] [--require|--prefer]",
+    = { "snapshot", "[GUEST...] --to DIR [--deadline S] [--require|--prefer] [--mountpoint DIR]...",
         "all disks at one instant, frozen", TRUE, run_snapshot };

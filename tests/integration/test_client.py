@@ -259,5 +259,26 @@ def test_usage_errors():
     equal(error["exit-code"], 3, "exit code")
 
 
+def test_usage_errors_say_what_is_wrong():
+    for words, part in (((), "pvtools: a verb is missing"), (("disk",), "'disk grow'"), (("crash",), "'crash list'"),
+                        (("ip", "-4", "unix:/x"), "which guest?"), (("crash", "show"), "crash show: which crash?"),
+                        (("--timeout", "0", "ping", "/x"), "pvtools: --timeout takes")):
+        done = run(*words)
+        equal(done.returncode, 2, f"{words}: {done.stderr}")
+        check(part in done.stderr, f"{words}: {done.stderr}")
+    # A guest stands behind the verb or behind the verb's options.
+    equal(run("shutdown", "--wait", "unix:/nonexistent").returncode, 3, "shutdown --wait GUEST")
+
+
+def test_each_verb_has_a_help_of_its_own():
+    listed = run("--help").stdout.split("Verbs:\n")[1].split("\n\n")[0].splitlines()
+    for line in listed:
+        verb = re.match(r"  ([a-z-]+( [a-z]+)?)( GUEST| \[| TAP|$)", line).group(1).split()
+        done = run(*verb, "--help")
+        equal(done.returncode, 0, f"{verb}: {done.stderr}")
+        check(f"  pvtools {' '.join(verb)}" in done.stdout and "Verbs:" not in done.stdout, done.stdout)
+        check(max(map(len, done.stdout.splitlines())) <= 80, f"wider than a terminal: {done.stdout}")
+
+
 if __name__ == "__main__":
     tap.main(globals(), sys.argv[1:])
