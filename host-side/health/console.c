@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* More than a socket holds: its end is what counts in the end. */
+#define TAIL_MAX (16 * PVT_CONSOLE_MAX)
+
 struct _PvtConsole
 {
   char *path; /* of a file; NULL: a socket */
@@ -26,22 +29,28 @@ put (PvtConsole *console, const char *data, gsize len)
     console->ring[console->written++ % PVT_CONSOLE_MAX] = data[i];
 }
 
-/* What is there now. FALSE: the other side hung up. */
+/* What is there now, at most @max: a guest that writes without end keeps nobody from other
+ * guests. FALSE: the other side hung up. */
 static gboolean
-drain (PvtConsole *console)
+drain (PvtConsole *console, gsize max)
 {
   char chunk[4096];
-  gssize n;
+  gssize n = 0;
 
-  while ((n = read (console->fd, chunk, sizeof chunk)) > 0)
-    put (console, chunk, (gsize) n);
-  return n < 0 && (errno == EAGAIN || errno == EINTR);
+  for (gsize done = 0; done < max; done += (gsize) n)
+    {
+      n = read (console->fd, chunk, sizeof chunk);
+      if (n <= 0)
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+      put (console, chunk, (gsize) n);
+    }
+  return TRUE;
 }
 
 static gboolean
 readable (gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
 {
-  return drain (data) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  return drain (data, PVT_CONSOLE_MAX) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
 PvtConsole *
@@ -106,7 +115,7 @@ pvt_console_tail (PvtConsole *console)
 
   if (console->path)
     return tail_of_file (console->path);
-  drain (console);
+  drain (console, TAIL_MAX);
   len = MIN (console->written, PVT_CONSOLE_MAX);
   first = console->written - len;
   data = g_malloc (len + 1);

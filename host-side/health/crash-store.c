@@ -150,11 +150,22 @@ remove_oldest (const char *directory, const char *guest)
     }
 }
 
+static gboolean
+write_crash (const char *directory, const char *id, const char *text, GBytes *console, GError **error)
+{
+  g_autofree char *path = g_build_filename (directory, id, "crash.json", NULL);
+  g_autofree char *output = g_build_filename (directory, id, "console.txt", NULL);
+
+  return (console == NULL
+          || write_file (output, g_bytes_get_data (console, NULL), g_bytes_get_size (console), error))
+         && write_file (path, text, strlen (text), error);
+}
+
 char *
 pvt_crash_add (const char *directory, const char *guest, const char *state, const char *cause,
                GBytes *console, GError **error)
 {
-  g_autofree char *wanted = make_id (guest), *id = NULL, *path = NULL, *text = NULL, *output = NULL;
+  g_autofree char *wanted = make_id (guest), *id = NULL, *text = NULL;
 
   if (g_mkdir_with_parents (directory, 0700) < 0)
     {
@@ -164,13 +175,13 @@ pvt_crash_add (const char *directory, const char *guest, const char *state, cons
   id = make_directory (directory, wanted, error);
   if (id == NULL)
     return NULL;
-  path = g_build_filename (directory, id, "crash.json", NULL);
-  output = g_build_filename (directory, id, "console.txt", NULL);
   text = describe (guest, state, cause);
-  if (console && !write_file (output, g_bytes_get_data (console, NULL), g_bytes_get_size (console), error))
-    return NULL;
-  if (!write_file (path, text, strlen (text), error))
-    return NULL;
+  if (!write_crash (directory, id, text, console, error))
+    {
+      /* Half of one is in no list, and nobody would ever remove it. */
+      remove_crash (directory, id);
+      return NULL;
+    }
   remove_oldest (directory, guest);
   return g_steal_pointer (&id);
 }

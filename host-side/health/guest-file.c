@@ -4,17 +4,20 @@
 /* Files of /proc and /sys are read in one piece or not at all by some. */
 #define CHUNK (64 * 1024)
 
+/* @timeout_ms is for all of it: a guest may send a byte at a time. */
 static gboolean
 read_chunks (PvtClient *client, gint64 handle, gsize max, int timeout_ms, GByteArray *bytes,
              GError **error)
 {
+  gint64 end = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
   PvtGuestFileReadArgs args = { handle, TRUE, CHUNK };
   gboolean eof = FALSE;
 
   while (!eof && bytes->len < max)
     {
+      int left = (int) CLAMP ((end - g_get_monotonic_time ()) / 1000, 1, timeout_ms);
       g_autoptr (PvtGuestFileRead) part
-          = pvt_client_guest_file_read (client, &args, timeout_ms, NULL, error);
+          = pvt_client_guest_file_read (client, &args, left, NULL, error);
       gconstpointer data = NULL;
       gsize len = 0;
 

@@ -2,12 +2,20 @@
 /* What is kept of crashes, and what a guest's words about files may do here. */
 #include "tap-main.h"
 
+#include "host-side/health/console.h"
 #include "host-side/health/crash-store.h"
 #include "host-side/health/pstore.h"
 
+#include "protocol/transport/transport.h"
+
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char *
 make_place (void)
@@ -163,6 +171,58 @@ ids (void **state G_GNUC_UNUSED)
   assert_false (pvt_crash_is_id (lengthy));
 }
 
+/* A full disk: a file may have no byte. */
+static void
+half_a_crash_leaves_nothing (void **state G_GNUC_UNUSED)
+{
+  g_autofree char *place = g_dir_make_tmp ("pvt-crash-XXXXXX", NULL);
+  g_autoptr (GBytes) console = g_bytes_new_static ("text", 4);
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, none;
+  char *id;
+
+  assert_int_equal (getrlimit (RLIMIT_FSIZE, &limit), 0);
+  none = (struct rlimit){ 0, limit.rlim_max };
+  signal (SIGXFSZ, SIG_IGN);
+  assert_int_equal (setrlimit (RLIMIT_FSIZE, &none), 0);
+  id = pvt_crash_add (place, "qemu:/vm", "panicked", "panic-event", console, &error);
+  assert_int_equal (setrlimit (RLIMIT_FSIZE, &limit), 0);
+  assert_null (id);
+  assert_non_null (error);
+  assert_int_equal (g_rmdir (place), 0); /* it is empty */
+}
+
+/* A guest that writes to its console without end: others get their turns. */
+static void
+a_long_console_is_read_in_parts (void **state G_GNUC_UNUSED)
+{
+  static char text[4096];
+  char *place = make_place ();
+  g_autofree char *path = g_build_filename (place, "s", NULL);
+  int listening = pvt_transport_listen_unix (path, NULL), guest, left = 0;
+  PvtConsole *console = pvt_console_new (path, NULL);
+  g_autoptr (GBytes) tail = NULL;
+  gsize sent = 0;
+
+  assert_non_null (console);
+  guest = accept (listening, NULL, NULL);
+  while (send (guest, text, sizeof text, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof text)
+    sent += sizeof text;
+  assert_in_range (sent, PVT_CONSOLE_MAX + 1, G_MAXINT);
+  g_main_context_iteration (NULL, TRUE);
+  assert_int_equal (ioctl (guest, TIOCOUTQ, &left), 0);
+  assert_in_range (left, 1, G_MAXINT);
+  /* What is kept in the end is the end. */
+  tail = pvt_console_tail (console);
+  assert_int_equal (g_bytes_get_size (tail), PVT_CONSOLE_MAX);
+  assert_int_equal (ioctl (guest, TIOCOUTQ, &left), 0);
+  assert_int_equal (left, 0);
+  pvt_console_free (console);
+  close (guest);
+  close (listening);
+  remove_place (place);
+}
+
 int
 main (void)
 {
@@ -172,6 +232,8 @@ main (void)
     cmocka_unit_test (pstore_is_kept_once),
     cmocka_unit_test (the_oldest_go),
     cmocka_unit_test (ids),
+    cmocka_unit_test (half_a_crash_leaves_nothing),
+    cmocka_unit_test (a_long_console_is_read_in_parts),
   };
 
   return cmocka_run_group_tests_name ("health-crash", tests, NULL, NULL);
