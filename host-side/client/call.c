@@ -129,19 +129,45 @@ exchange_socket (PvtClient *client, const char *line, gsize len, gboolean answer
   return FALSE;
 }
 
+/* libvirt says of silence alone that the agent is unresponsive, as it does of an agent
+ * that is not there: that one is asked for before. */
+static char *
+order_libvirt (PvtClient *client, const char *line, int timeout_ms, gboolean *silent, GError **error)
+{
+  GError *failure = NULL;
+  g_autofree char *ping = pvt_libvirt_command (client->libvirt, "{\"execute\": \"guest-ping\"}", timeout_ms,
+                                               &failure);
+  char *reply = ping ? pvt_libvirt_command (client->libvirt, line, MIN (timeout_ms, REFUSAL_MS), &failure)
+                     : NULL;
+
+  *silent = ping && g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT);
+  if (ping == NULL && g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT))
+    failure->code = PVT_CLIENT_ERROR_TIMEOUT_BEFORE_SENT;
+  if (*silent)
+    g_error_free (failure);
+  else if (failure)
+    g_propagate_error (error, failure);
+  return reply;
+}
+
 /* libvirt gives the whole reply as text: it passes the same guard. */
 static gboolean
-exchange_libvirt (PvtClient *client, const char *line, int timeout_ms, PvtSlice *result,
-                  GError **error)
+exchange_libvirt (PvtClient *client, const char *line, gboolean answered, int timeout_ms,
+                  PvtSlice *result, GError **error)
 {
+  gboolean silent = FALSE;
   PvtGuard guard;
   PvtReply reply;
   gsize consumed, len;
 
   g_free (client->libvirt_reply);
-  client->libvirt_reply = pvt_libvirt_command (client->libvirt, line, timeout_ms, error);
+  client->libvirt_reply = answered ? pvt_libvirt_command (client->libvirt, line, timeout_ms, error)
+                                   : order_libvirt (client, line, timeout_ms, &silent, error);
   if (client->libvirt_reply == NULL)
-    return FALSE;
+    {
+      *result = (PvtSlice){ NULL, 0 };
+      return silent;
+    }
   pvt_guard_init (&guard);
   len = strlen (client->libvirt_reply);
   if (pvt_guard_feed (&guard, client->libvirt_reply, len, &consumed) != PVT_GUARD_DONE
@@ -166,7 +192,7 @@ pvt_client_exchange (PvtClient *client, const char *line, gsize len, gboolean an
 {
   timeout_ms = pvt_client_effective_timeout (client, timeout_ms);
   if (client->libvirt)
-    return exchange_libvirt (client, line, timeout_ms, result, error);
+    return exchange_libvirt (client, line, answered, timeout_ms, result, error);
   if (client->socket)
     return exchange_socket (client, line, len, answered, timeout_ms, cancellable, result, error);
   g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_NOT_CONNECTED,

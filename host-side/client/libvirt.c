@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* virErrorNumber of libvirt's virterror.h */
+#define ERR_OPERATION_INVALID 55    /* the domain does not run */
+#define ERR_ARGUMENT_UNSUPPORTED 74 /* it has no channel for an agent */
+#define ERR_AGENT_UNRESPONSIVE 86
+#define ERR_AGENT_COMMAND_TIMEOUT 112
+
 /* The part of libvirt's stable ABI that is used; its types are opaque. */
 static struct
 {
@@ -18,6 +24,7 @@ static struct
   int (*domain_free) (void *domain);
   char *(*agent_command) (void *domain, const char *command, int timeout, unsigned flags);
   const char *(*last_error) (void);
+  int (*last_code) (void);
   void (*set_error_func) (void *data, void (*handler) (void *data, void *error));
 } lib;
 
@@ -51,6 +58,7 @@ load_once (void)
                && LOAD (base, lookup_by_uuid, "virDomainLookupByUUIDString")
                && LOAD (base, domain_free, "virDomainFree")
                && LOAD (base, last_error, "virGetLastErrorMessage")
+               && LOAD (base, last_code, "virGetLastErrorCode")
                && LOAD (base, set_error_func, "virSetErrorFunc")
                && LOAD (qemu, agent_command, "virDomainQemuAgentCommand");
   if (lib.loaded)
@@ -107,10 +115,27 @@ pvt_libvirt_close (PvtLibvirt *libvirt)
   g_free (libvirt);
 }
 
+static PvtClientError
+kind_of_error (int code)
+{
+  switch (code)
+    {
+    case ERR_AGENT_UNRESPONSIVE:
+    case ERR_AGENT_COMMAND_TIMEOUT:
+      return PVT_CLIENT_ERROR_TIMEOUT_AFTER_SENT;
+    case ERR_OPERATION_INVALID:
+    case ERR_ARGUMENT_UNSUPPORTED:
+      return PVT_CLIENT_ERROR_NOT_CONNECTED;
+    default:
+      return PVT_CLIENT_ERROR_FAILED;
+    }
+}
+
 char *
 pvt_libvirt_command (PvtLibvirt *libvirt, const char *line, int timeout_ms, GError **error)
 {
-  char *reply = lib.agent_command (libvirt->domain, line, (timeout_ms + 999) / 1000, 0), *copy;
+  int seconds = timeout_ms / 1000 + (timeout_ms % 1000 > 0);
+  char *reply = lib.agent_command (libvirt->domain, line, seconds, 0), *copy;
 
   if (reply)
     {
@@ -118,6 +143,7 @@ pvt_libvirt_command (PvtLibvirt *libvirt, const char *line, int timeout_ms, GErr
       free (reply);
       return copy;
     }
-  g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, lib.last_error ());
+  g_set_error (error, PVT_CLIENT_ERROR, (gint) kind_of_error (lib.last_code ()), "libvirt: %s",
+               lib.last_error ());
   return NULL;
 }

@@ -105,6 +105,9 @@ pvt_client_open (PvtClient *client, int timeout_ms, GCancellable *cancellable, G
  * Opens the channel to a guest's agent. Success does not mean that an agent is
  * there: a hypervisor's socket answers for absent ones. The first command tells.
  *
+ * A call into libvirt's library can be neither cancelled nor ended: libvirtd bounds the
+ * agent's time, and nothing bounds that of a libvirtd which hangs itself.
+ *
  * Returns: (transfer full): the client
  *
  * Since: 1.0
