@@ -49,6 +49,7 @@ typedef struct
   gboolean no_headers;
   gboolean bytes; /* plain numbers instead of KiB, MiB, ... */
   int timeout_ms;
+  gboolean timeout_given;
   PvtClient *client; /* NULL for verbs that connect themselves */
   char **command;    /* what stood behind "--"; NULL: nothing did */
   PvtExit exit_code; /* a verb's own; counts in place of the error's */
@@ -74,6 +75,9 @@ typedef enum
   PVT_CLI_ERROR_USAGE,
   PVT_CLI_ERROR_NOT_YET, /* what was waited for did not come */
 } PvtCliError;
+
+/* How long a verb waits that takes longer than a call: @usual_ms, or what --timeout says. */
+int pvt_cli_patience (const PvtCli *cli, int usual_ms);
 
 /* FALSE with a usage error when there are words left over. */
 gboolean pvt_cli_no_words (int argc, char **argv, GError **error);

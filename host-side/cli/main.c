@@ -166,6 +166,12 @@ pvt_cli_check_seconds (const char *option, double value, gboolean absent_is_fine
   return FALSE;
 }
 
+int
+pvt_cli_patience (const PvtCli *cli, int usual_ms)
+{
+  return cli->timeout_given ? cli->timeout_ms : usual_ms;
+}
+
 gboolean
 pvt_cli_no_words (int argc, char **argv, GError **error)
 {
@@ -387,6 +393,10 @@ apply_options (PvtCli *cli, const Options *o, GError **error)
       return FALSE;
     }
   cli->json = o->output && strcmp (o->output, "json") == 0;
+  cli->timeout_ms = PVT_CLIENT_DEFAULT_TIMEOUT_MS;
+  cli->timeout_given = !isnan (o->timeout);
+  if (!cli->timeout_given)
+    return TRUE;
   if (!isfinite (o->timeout) || o->timeout < 0.001 || o->timeout > 86400)
     {
       g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
@@ -460,7 +470,7 @@ int
 main (int argc, char **argv)
 {
   PvtCli cli = { .command = take_command (&argc, argv) };
-  Options o = { NULL, NULL, PVT_CLIENT_DEFAULT_TIMEOUT_MS / 1000.0, FALSE };
+  Options o = { NULL, NULL, NAN, FALSE };
   const GOptionEntry entries[] = {
     { "connect", 'c', 0, G_OPTION_ARG_STRING, &o.connect, "the guest, in place of GUEST", "GUEST" },
     { "output", 'o', 0, G_OPTION_ARG_STRING, &o.output, "table (default) or json", "FORM" },

@@ -67,7 +67,7 @@ print_json (PvtCli *cli, int patience, GError **error)
 static gboolean
 run_checkup (PvtCli *cli, int argc, char **argv, GError **error)
 {
-  int patience = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? PATIENCE_MS : cli->timeout_ms;
+  int patience = pvt_cli_patience (cli, PATIENCE_MS);
   g_autoptr (PvtCheckup) checkup = NULL;
 
   if (!pvt_cli_no_words (argc, argv, error))

@@ -89,7 +89,7 @@ run_disk_grow (PvtCli *cli, int argc, char **argv, GError **error)
 {
   g_autoptr (PvtDiskGrowArgs) args = pvt_disk_grow_args_new ();
   g_autoptr (PvtDiskGrow) result = NULL;
-  int patience = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? PATIENCE_MS : cli->timeout_ms;
+  int patience = pvt_cli_patience (cli, PATIENCE_MS);
 
   if (!parse_words (argc, argv, args, error))
     return FALSE;

@@ -184,7 +184,7 @@ run (PvtCli *cli, const Order *what, int argc, char **argv, GError **error)
   Options options = { FALSE, FALSE, FALSE, FALSE };
   PvtPowerWait wait = { 0 };
   gboolean by_acpi = FALSE, ok;
-  int wait_ms = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? WAIT_MS : cli->timeout_ms;
+  int wait_ms = pvt_cli_patience (cli, WAIT_MS);
 
   what = parse (what, cli, &options, argc, argv, error);
   if (what == NULL)

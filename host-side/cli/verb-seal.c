@@ -117,7 +117,7 @@ print_json (PvtCli *cli, const Options *options, int patience, GError **error)
 static gboolean
 seal_guest (PvtCli *cli, Options *options, GError **error)
 {
-  int patience = cli->timeout_ms == PVT_CLIENT_DEFAULT_TIMEOUT_MS ? PATIENCE_MS : cli->timeout_ms;
+  int patience = pvt_cli_patience (cli, PATIENCE_MS);
   g_autoptr (PvtSealArgs) args = pvt_seal_args_new ();
   g_autoptr (PvtSeal) seal = NULL;
 

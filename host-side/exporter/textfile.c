@@ -41,8 +41,12 @@ static gboolean
 replace (const char *path, const GString *text, GError **error)
 {
   g_autofree char *temporary = g_strdup_printf ("%s.%d.tmp", path, (int) getpid ());
-  int fd = g_open (temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
   gboolean ok;
+  int fd;
+
+  /* One that was killed may have had the same number, as in a container it has. */
+  g_unlink (temporary);
+  fd = g_open (temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 
   if (fd < 0)
     return fail ("create", temporary, error);

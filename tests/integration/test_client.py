@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import tap
 from agent import Agent, find_agent
+from liar import Liar
 from tap import Skip, check, equal
 
 BUILD = pathlib.Path(find_agent()).resolve().parents[1]
@@ -268,6 +269,13 @@ def test_usage_errors_say_what_is_wrong():
         check(part in done.stderr, f"{words}: {done.stderr}")
     # A guest stands behind the verb or behind the verb's options.
     equal(run("shutdown", "--wait", "unix:/nonexistent").returncode, 3, "shutdown --wait GUEST")
+
+
+def test_a_timeout_that_is_the_usual_one_is_kept():
+    with Liar("least", answers={"guest-ping": {"return": {}}}) as guest:
+        done = run("shutdown", guest.address, "--wait", "--timeout", "5")
+        equal(done.returncode, 4, done.stdout + done.stderr)
+        check("after 5.0 s" in done.stderr, done.stderr)
 
 
 def test_each_verb_has_a_help_of_its_own():

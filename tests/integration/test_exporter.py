@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import tap
 from agent import Agent as AnyAgent
 from deadmount import DeadMount
-from exporter import Exporter, Guest, parse, run, status
+from exporter import EXPORTER, Exporter, Guest, parse, run, status
 from tap import Skip, check, equal
 
 STOCK = "/usr/sbin/qemu-ga"
@@ -297,6 +298,11 @@ def test_textfile():
         samples = parse(path.read_text())
         samples.get_one("pvtools_node_load1", guest="agent")
         check(all(name.startswith("pvtools_") for name in samples.names()), samples.names())
+        # What one that was killed has left, which had the same number.
+        done = subprocess.run(["sh", "-c", 'touch "$1.$$.tmp"; exec "$2" --sockets "$3" --textfile "$1"', "sh", path,
+                               EXPORTER, agent.directory], capture_output=True, text=True, timeout=60, check=False)
+        equal(done.returncode, 0, done.stderr)
+        equal([entry.name for entry in pathlib.Path(name).iterdir()], ["pvtools.prom"], "nothing left over")
         done = run("--sockets", agent.directory, "--textfile", f"{name}/none/x.prom")
         equal(done.returncode, 1, "no directory")
         check("cannot create" in done.stderr, done.stderr)
