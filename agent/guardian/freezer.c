@@ -110,7 +110,6 @@ begin_freeze (GError **error)
   if (!ours)
     return fail (error, "freeze %" G_GUINT64_FORMAT " is in force already",
                  pvt_freezer.record.generation);
-  pvt_gate_close ();
   pvt_freezer.lock_fd = pvt_freezer_take_lock ();
   if (pvt_freezer.lock_fd >= 0)
     return TRUE;
@@ -119,7 +118,6 @@ begin_freeze (GError **error)
   else
     fail (error, "the state directory %s cannot be locked: %s", pvt_freezer.config->statedir,
           g_strerror (errno));
-  pvt_gate_open ();
   pvt_freezer_set_phase (PVT_FREEZER_THAWED);
   return FALSE;
 }
@@ -374,8 +372,12 @@ try_freeze (PvtFreeze *freeze, GError **error)
 {
   gboolean ok;
 
+  /* A path may lead through a dead mount: all else goes on meanwhile. */
   if (!open_filesystems (freeze, error))
     return FALSE;
+  if (is_cancelled (freeze))
+    return fail (error, "the freeze was given up; nothing is frozen");
+  pvt_gate_close ();
   note_mountpoints (freeze);
   pvt_freezer.hurry_fd = pvt_freezer.fds->len ? pvt_rcu_open (pvt_freezer.root, "0") : -1;
   if (!start_guardian (freeze, error))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A freeze of which one filesystem hangs in the kernel: the others are not held with it."""
 
+import ctypes
 import json
 import os
 import pathlib
@@ -13,13 +14,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import tap
 from agent import Agent
+from deadmount import DeadMount
 from disks import Disks, run
 from packets import REQUEST, Extended, Packets
-from tap import check, equal
+from tap import Skip, check, equal
 
 
 def freeze(line, *places):
     return line.ask("guest-fsfreeze-freeze-list", mountpoints=[str(place) for place in places])
+
+
+def bind(source, target):
+    """Without looking at either, as mount(8) does."""
+    if ctypes.CDLL(None).mount(source.encode(), str(target).encode(), None, 4096, None) < 0:
+        raise Skip("cannot bind a mount")
 
 
 def wait_thawed(line):
@@ -110,6 +118,29 @@ def test_the_agent_is_stopped_while_a_freeze_hangs():
                 check(disks.takes_writes(place, 10), "frozen again")
                 stuck.resume()
                 disks.wait_writable(stuck.path)
+
+
+def test_a_path_that_leads_through_a_dead_mount():
+    """Nothing can be frozen then; nothing is refused for it either."""
+    with Disks() as disks, DeadMount() as dead, Agent(env=UNCHECKED) as agent:
+        above, image = disks.place("above"), disks.directory / "image"
+        run("truncate", "-s", "24M", image)
+        run("mkfs.ext4", "-q", "-F", image)
+        below = disks.mount("-o", "loop", image, name="above/below")
+        bind(dead.path, above)
+        try:
+            with agent.line() as line, agent.line() as other:
+                line.send(line.request("guest-fsfreeze-freeze-list", mountpoints=[str(below)]))
+                until = time.monotonic() + 20
+                while other.ask("pvt-get-freeze")["phase"] != "freezing":
+                    check(time.monotonic() < until, "it does not begin")
+                check("host-name" in other.ask("guest-get-host-name"), "all else")
+                dead.revive()
+                line.read_line()
+                wait_thawed(other)
+        finally:
+            dead.revive()
+            run("umount", "-l", above, check=False)
 
 
 if __name__ == "__main__":
