@@ -236,7 +236,7 @@ decode (const PvtCommandInfo *info, PvtSlice text, Result *result, GError **erro
 }
 
 static gboolean
-call_locked (PvtClient *client, const PvtCommandInfo *info, gconstpointer args, Result *result,
+call_in_turn (PvtClient *client, const PvtCommandInfo *info, gconstpointer args, Result *result,
              int timeout_ms, GCancellable *cancellable, GError **error)
 {
   PvtBuf line = { NULL, 0, 0 };
@@ -291,9 +291,10 @@ pvt_client_call (PvtClient *client, const PvtCommandInfo *info, gconstpointer ar
   Result value = { NULL };
   gboolean ok;
 
-  g_mutex_lock (&client->lock);
-  ok = call_locked (client, info, args, &value, timeout_ms, cancellable, error);
-  g_mutex_unlock (&client->lock);
+  if (!pvt_client_begin_turn (client, &timeout_ms, cancellable, error))
+    return FALSE;
+  ok = call_in_turn (client, info, args, &value, timeout_ms, cancellable, error);
+  pvt_client_end_turn (client);
   if (ok)
     store (info, result, &value);
   return ok;

@@ -16,11 +16,12 @@ exchange_text (PvtClient *client, const PvtBuf *line, gboolean answered, int tim
   PvtSlice text = { NULL, 0 };
   char *copy = NULL;
 
-  g_mutex_lock (&client->lock);
+  if (!pvt_client_begin_turn (client, &timeout_ms, cancellable, error))
+    return NULL;
   if (pvt_client_exchange (client, line->data, line->len - 1, answered, timeout_ms, cancellable,
                            &text, error))
     copy = text.data ? g_strndup (text.data, text.len) : g_strdup ("{}");
-  g_mutex_unlock (&client->lock);
+  pvt_client_end_turn (client);
   return copy;
 }
 

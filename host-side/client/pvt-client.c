@@ -7,7 +7,8 @@
  *
  * All waiting is bounded: every call has a timeout, and none of them means for
  * ever. What the guest sends is not trusted: sizes, depths and counts are
- * bounded. A client may be used from several threads; its calls then queue.
+ * bounded. A client may be used from several threads; its calls then queue, each for
+ * as long as its own timeout.
  */
 #include "client-private.h"
 
@@ -16,6 +17,9 @@
 #include "protocol/transport/transport.h"
 #include "socket-io.h"
 
+/* How often one who waits for his turn looks whether he was cancelled. */
+#define TURN_US (50 * 1000)
+
 G_DEFINE_FINAL_TYPE (PvtClient, pvt_client, G_TYPE_OBJECT)
 
 static void
@@ -23,6 +27,7 @@ pvt_client_init (PvtClient *client)
 {
   client->timeout_ms = PVT_CLIENT_DEFAULT_TIMEOUT_MS;
   g_mutex_init (&client->lock);
+  g_cond_init (&client->idle);
   pvt_session_init (&client->session);
 }
 
@@ -34,6 +39,7 @@ finalize (GObject *object)
   pvt_client_close (client);
   pvt_session_clear (&client->session);
   g_mutex_clear (&client->lock);
+  g_cond_clear (&client->idle);
   g_clear_pointer (&client->commands, g_ptr_array_unref);
   g_free (client->version);
   g_free (client->address);
@@ -50,6 +56,52 @@ int
 pvt_client_effective_timeout (PvtClient *client, int timeout_ms)
 {
   return timeout_ms > 0 ? timeout_ms : client->timeout_ms;
+}
+
+/* With the lock held. @end 0: for ever. */
+static gboolean
+await_idle (PvtClient *client, gint64 end, GCancellable *cancellable, GError **error)
+{
+  while (client->busy)
+    {
+      gint64 now = g_get_monotonic_time ();
+
+      if (g_cancellable_set_error_if_cancelled (cancellable, error))
+        return FALSE;
+      if (end && now >= end)
+        {
+          g_set_error_literal (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_BUSY,
+                               "another call of this client is under way; the command was not sent");
+          return FALSE;
+        }
+      /* A cancellation wakes nobody who waits for a condition. */
+      g_cond_wait_until (&client->idle, &client->lock, end ? MIN (end, now + TURN_US) : now + TURN_US);
+    }
+  return TRUE;
+}
+
+gboolean
+pvt_client_begin_turn (PvtClient *client, int *timeout_ms, GCancellable *cancellable, GError **error)
+{
+  int whole = pvt_client_effective_timeout (client, *timeout_ms);
+  gint64 end = g_get_monotonic_time () + (gint64) whole * 1000;
+  gboolean ours;
+
+  g_mutex_lock (&client->lock);
+  ours = await_idle (client, end, cancellable, error);
+  client->busy = client->busy || ours;
+  g_mutex_unlock (&client->lock);
+  *timeout_ms = (int) CLAMP ((end - g_get_monotonic_time () + 999) / 1000, 1, whole);
+  return ours;
+}
+
+void
+pvt_client_end_turn (PvtClient *client)
+{
+  g_mutex_lock (&client->lock);
+  client->busy = FALSE;
+  g_cond_signal (&client->idle);
+  g_mutex_unlock (&client->lock);
 }
 
 static gboolean
@@ -198,7 +250,7 @@ pvt_client_connect_finish (GAsyncResult *async_result, GError **error)
  * pvt_client_close:
  * @client: a #PvtClient
  *
- * Closes the channel. Further calls fail with %PVT_CLIENT_ERROR_NOT_CONNECTED.
+ * Closes the channel, after a call that is under way. Further calls fail with %PVT_CLIENT_ERROR_NOT_CONNECTED.
  *
  * Since: 1.0
  */
@@ -206,6 +258,7 @@ void
 pvt_client_close (PvtClient *client)
 {
   g_mutex_lock (&client->lock);
+  await_idle (client, 0, NULL, NULL);
   if (client->socket)
     g_socket_close (client->socket, NULL);
   g_clear_object (&client->socket);

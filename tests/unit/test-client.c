@@ -322,6 +322,62 @@ a_wait_is_cancelled (void **state G_GNUC_UNUSED)
   stop (&peer);
 }
 
+typedef struct
+{
+  PvtClient *client;
+  GCancellable *cancellable;
+} Call;
+
+static gpointer
+call_until_cancelled (gpointer data)
+{
+  Call *call = data;
+
+  return GINT_TO_POINTER (pvt_client_guest_ping (call->client, G_MAXINT, call->cancellable, NULL));
+}
+
+static gint heard_something;
+
+static void
+silent_and_known (int fd)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  while (hear (fd, line))
+    g_atomic_int_set (&heard_something, TRUE);
+}
+
+/* A call waits for others of its client as long as it was told to, and no longer. */
+static void
+a_turn_is_bounded_too (void **state G_GNUC_UNUSED)
+{
+  g_autoptr (GCancellable) cancelled = g_cancellable_new ();
+  Call call = { NULL, g_cancellable_new () };
+  GError *error = NULL;
+  GThread *thread;
+  Peer peer;
+
+  start (&peer, silent_and_known);
+  call.client = pvt_client_connect (peer.address, LONG_MS, NULL, NULL);
+  thread = g_thread_new ("calls", call_until_cancelled, &call);
+  while (!g_atomic_int_get (&heard_something))
+    g_usleep (1000);
+  alarm (LONG_MS / 1000);
+  assert_false (pvt_client_guest_ping (call.client, SHORT_MS, NULL, &error));
+  assert_true (g_error_matches (error, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_BUSY));
+  g_clear_error (&error);
+  g_cancellable_cancel (cancelled);
+  assert_null (pvt_client_execute (call.client, "guest-ping", NULL, G_MAXINT, cancelled, &error));
+  assert_true (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED));
+  g_clear_error (&error);
+  g_cancellable_cancel (call.cancellable);
+  assert_false (GPOINTER_TO_INT (g_thread_join (thread)));
+  alarm (0);
+  g_object_unref (call.cancellable);
+  g_object_unref (call.client);
+  stop (&peer);
+}
+
 /* ---- an agent's extended channel ---- */
 
 /* The next packet; FALSE when the client has left. */
@@ -484,6 +540,7 @@ main (void)
     cmocka_unit_test (threads_share_a_client),
     cmocka_unit_test (thousands_of_calls_leave_nothing),
     cmocka_unit_test (a_wait_is_cancelled),
+    cmocka_unit_test (a_turn_is_bounded_too),
     cmocka_unit_test (a_guest_that_left_is_no_sigpipe),
     cmocka_unit_test (events_before_the_answer_are_bounded),
   };
