@@ -20,6 +20,9 @@ from agent import Agent, find_agent
 from disks import Disks
 from tap import Skip, check, equal, note
 
+# A busy machine writes that late; a lease runs out later.
+SOON = 6
+
 
 def address(agent):
     return f"unix:{agent.socket}"
@@ -61,7 +64,7 @@ def test_the_command_runs_inside_the_freeze():
               "verdict")
         check(guest["frozen-at"] <= guest["seen-frozen-before"] <= guest["seen-frozen-after"]
               <= guest["thaw-began"], guest)
-        check(disks.takes_writes(place), "frozen afterwards")
+        check(disks.takes_writes(place, within=SOON), "frozen afterwards")
 
 
 def test_the_commands_end_is_told():
@@ -71,7 +74,7 @@ def test_the_commands_end_is_told():
         equal(report(13, *words, "sh", "-c", "exit 7")["command-exit"], 7, "exit code")
         equal(report(13, *words, "sh", "-c", "kill -9 $$")["command-signal"], 9, "signal")
         equal(report(13, *words, "/nowhere/program")["command-exit"], 127, "no program")
-        check(disks.takes_writes(place), "frozen")
+        check(disks.takes_writes(place, within=SOON), "frozen")
         cli.expect(2, "quiesce", address(agent))
 
 
@@ -83,7 +86,7 @@ def test_all_guests_or_none():
         equal(text.returncode, 12, text.stderr)
         check("unix:/nowhere" in text.stderr, text.stderr)
         check(not (disks.directory / "ran").exists(), "the command ran all the same")
-        check(disks.takes_writes(first), "the first guest stays frozen")
+        check(disks.takes_writes(first, within=SOON), "the first guest stays frozen")
         done = report(11, "quiesce", address(one), "unix:/nowhere", "--prefer", "--mountpoint", first,
                       "--", "true")
         equal([guest["verdict"] for guest in done["guests"]], ["consistent", "not frozen"], "verdicts")
@@ -101,7 +104,7 @@ def test_interrupted():
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
             equal(process.returncode, 15, f"{number}: {out}{err}")
-            check(disks.takes_writes(place), "frozen after the interrupt")
+            check(disks.takes_writes(place, within=SOON), "frozen after the interrupt")
 
 
 def test_killed_or_stopped_the_lease_runs_out():
@@ -157,7 +160,7 @@ def test_the_agent_is_restarted_meanwhile():
             agent.process.wait()
             equal(text.returncode, 10, text.stderr)
             check("automatically" in text.stderr and "agent died" in text.stderr, text.stderr)
-            check(disks.takes_writes(place), "frozen")
+            check(disks.takes_writes(place, within=SOON), "frozen")
         finally:
             os.kill(int((agent.directory / "pid").read_text()), signal.SIGTERM)
             shutil.rmtree(agent.directory)
@@ -197,7 +200,7 @@ def test_stock_qemu_ga_is_not_called_proven():
         place = disks.make()
         done = report(16, "quiesce", address(agent), "--mountpoint", place, "--", "true")
         equal(done["verdict"], "frozen, unproven", "verdict")
-        check(disks.takes_writes(place), "frozen")
+        check(disks.takes_writes(place, within=SOON), "frozen")
         check("thawed" in cli.expect(0, "status", address(agent)), "status")
 
 
