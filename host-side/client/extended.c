@@ -110,11 +110,24 @@ flush (PvtExtended *extended)
 
 /* ---- packets ---- */
 
+/* The answer to the greeting of a client that has left meanwhile: a port of the
+ * hypervisor gives it to whoever comes next, and both count their requests from one. */
+static gboolean
+is_to_another (const PvtExtended *extended, const PvtPacket *packet)
+{
+  static const char member[] = "\"nonce\"";
+
+  return packet->type == PVT_PACKET_HELLO && extended->nonce
+         && memmem (packet->data, packet->len, member, strlen (member)) != NULL
+         && memmem (packet->data, packet->len, extended->nonce, strlen (extended->nonce)) == NULL;
+}
+
 /* Answers come in parts; the last one is not full. */
 static void
 take_answer (PvtExtended *extended, const PvtPacket *packet)
 {
-  if (packet->type != extended->awaited || packet->id != extended->awaited_id || extended->answered)
+  if (packet->type != extended->awaited || packet->id != extended->awaited_id || extended->answered
+      || is_to_another (extended, packet))
     return; /* to a request that nobody waits for any more */
   if (extended->answer.len + packet->len > PVT_MESSAGE_MAX)
     extended->failure = g_strdup ("the guest's answer is larger than any may be");

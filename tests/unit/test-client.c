@@ -436,6 +436,44 @@ leaving_agent (int fd)
   pvt_packet_parser_clear (&parser);
 }
 
+static gboolean
+greet_late_as_agent (int fd, PvtPacketParser *parser)
+{
+  static const char other[] = "{\"return\": {\"protocol\": 1, \"version\": \"9\", \"nonce\": \"0\", "
+                              "\"window\": 524288, \"features\": []}}";
+
+  say_text (fd, "\xff\xff\xff\xff\xff\xff\xff\xff");
+  say_packet (fd, PVT_PACKET_HELLO, 0, 1, other);
+  return greet_as_agent (fd, parser);
+}
+
+/* It answers the greeting of a client that was killed, then ours. */
+static void
+late_agent (int fd)
+{
+  PvtPacketParser parser = { 0 };
+  PvtPacket packet;
+
+  if (greet_late_as_agent (fd, &parser) && hear_packet (fd, &parser, &packet))
+    say_packet (fd, PVT_PACKET_REPLY, 0, packet.id, "{\"return\": {}}");
+  pvt_packet_parser_clear (&parser);
+}
+
+static void
+another_clients_greeting_is_passed_over (void **state G_GNUC_UNUSED)
+{
+  PvtExtended *extended;
+  Peer peer;
+
+  start (&peer, late_agent);
+  extended = pvt_extended_open (peer.address, LONG_MS, NULL);
+  assert_non_null (extended);
+  assert_true (pvt_extended_call (extended, &pvt_command_infos[PVT_COMMAND_GUEST_PING], NULL, NULL,
+                                  LONG_MS, NULL, NULL, NULL, NULL));
+  pvt_extended_close (extended);
+  stop (&peer);
+}
+
 static gpointer
 wait_until_it_left (gpointer extended)
 {
@@ -541,6 +579,7 @@ main (void)
     cmocka_unit_test (thousands_of_calls_leave_nothing),
     cmocka_unit_test (a_wait_is_cancelled),
     cmocka_unit_test (a_turn_is_bounded_too),
+    cmocka_unit_test (another_clients_greeting_is_passed_over),
     cmocka_unit_test (a_guest_that_left_is_no_sigpipe),
     cmocka_unit_test (events_before_the_answer_are_bounded),
   };
