@@ -158,12 +158,21 @@ take_stream_packet (PvtExtended *extended, const PvtPacket *packet)
     }
 }
 
-/* An agent on its plain channel answers a greeting with an error, in text. */
+/* An agent on its plain channel answers a greeting with an error, in text. An error in a
+ * packet is a late one, for a client that has left: its header ends with the uppermost byte
+ * of a length that is never that large, a NUL, which no text has. */
 static gboolean
 is_plain (const PvtExtended *extended)
 {
-  return extended->version == NULL && extended->parser.buf.len > 0
-         && memmem (extended->parser.buf.data, extended->parser.buf.len, "{\"error\"", 8) != NULL;
+  static const char mark[] = "{\"error\"";
+  const char *begin = extended->parser.buf.data, *end = begin + extended->parser.buf.len, *p = begin;
+
+  if (extended->version || extended->parser.buf.len == 0)
+    return FALSE;
+  for (; (p = memmem (p, (gsize) (end - p), mark, strlen (mark))); p++)
+    if (p == begin || p[-1] != '\0')
+      return TRUE;
+  return FALSE;
 }
 
 static void

@@ -442,12 +442,13 @@ greet_late_as_agent (int fd, PvtPacketParser *parser)
   static const char other[] = "{\"return\": {\"protocol\": 1, \"version\": \"9\", \"nonce\": \"0\", "
                               "\"window\": 524288, \"features\": []}}";
 
+  say_packet (fd, PVT_PACKET_REPLY, 0, 2, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"late\"}}\n");
   say_text (fd, "\xff\xff\xff\xff\xff\xff\xff\xff");
   say_packet (fd, PVT_PACKET_HELLO, 0, 1, other);
   return greet_as_agent (fd, parser);
 }
 
-/* It answers the greeting of a client that was killed, then ours. */
+/* It answers what a client asked that was killed, and its greeting; then ours. */
 static void
 late_agent (int fd)
 {
@@ -460,7 +461,7 @@ late_agent (int fd)
 }
 
 static void
-another_clients_greeting_is_passed_over (void **state G_GNUC_UNUSED)
+answers_to_another_client_are_passed_over (void **state G_GNUC_UNUSED)
 {
   PvtExtended *extended;
   Peer peer;
@@ -579,7 +580,7 @@ main (void)
     cmocka_unit_test (thousands_of_calls_leave_nothing),
     cmocka_unit_test (a_wait_is_cancelled),
     cmocka_unit_test (a_turn_is_bounded_too),
-    cmocka_unit_test (another_clients_greeting_is_passed_over),
+    cmocka_unit_test (answers_to_another_client_are_passed_over),
     cmocka_unit_test (a_guest_that_left_is_no_sigpipe),
     cmocka_unit_test (events_before_the_answer_are_bounded),
   };
