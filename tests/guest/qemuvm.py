@@ -31,7 +31,7 @@ class QemuVM(Machine):
             "-chardev", f"socket,id=agent,path={self.agent_socket},server=on,wait=off"]
         if port:
             self.arguments += ["-chardev", f"socket,id=extended,path={self.extended_socket},server=on,wait=off",
-                               "-device", "virtserialport,bus=vser.0,chardev=extended,name={EXTENDED}"]
+                               "-device", f"virtserialport,bus=vser.0,chardev=extended,name={EXTENDED}"]
             self.arguments += ["-device", f"virtserialport,bus=vser.0,chardev=agent,name={PORT},id=port"]
         if disk:
             self.arguments += ["-drive", f"file={disk},if=none,id=root,format=raw,snapshot=on",
