@@ -237,7 +237,7 @@ decode (const PvtCommandInfo *info, PvtSlice text, Result *result, GError **erro
 
 static gboolean
 call_in_turn (PvtClient *client, const PvtCommandInfo *info, gconstpointer args, Result *result,
-             int timeout_ms, GCancellable *cancellable, GError **error)
+              int timeout_ms, GCancellable *cancellable, GError **error)
 {
   PvtBuf line = { NULL, 0, 0 };
   PvtSlice text = { NULL, 0 };
