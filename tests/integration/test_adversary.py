@@ -3,6 +3,7 @@
 """What a hostile or unlucky client, host or mount can do to the agent: nothing that lasts."""
 
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -128,11 +129,15 @@ def answers(line, numbers):
     return found
 
 
-def limited(agent):
-    """As its unit limits it; a sanitizer maps more than that."""
-    if agent.sanitized:
-        raise Skip("the sanitizer's own memory is beyond the limit")
-    resource.prlimit(agent.process.pid, resource.RLIMIT_DATA, (512 << 20, resource.RLIM_INFINITY))
+@contextlib.contextmanager
+def limited():
+    """An agent as its unit limits it; not one with a sanitizer, which maps more than that."""
+    release = os.environ.get("PVT_RELEASE")
+    with Extended(binary=release and f"{release}/agent/pvtools-agent") as agent:
+        if agent.sanitized:
+            raise Skip("the sanitizer's own memory is beyond the limit: $PVT_RELEASE tells of another build")
+        resource.prlimit(agent.process.pid, resource.RLIMIT_DATA, (512 << 20, resource.RLIM_INFINITY))
+        yield agent
 
 
 def sparse(agent, size):
@@ -143,9 +148,8 @@ def sparse(agent, size):
 
 
 def test_many_transfers_at_a_time():
-    with Extended() as agent:
+    with limited() as agent:
         place = sparse(agent, 64 << 20)
-        limited(agent)
         lines = [Packets(agent.extended) for _ in range(4)]
         for line in lines:
             line.hello()
@@ -163,9 +167,8 @@ def test_many_transfers_at_a_time():
 
 
 def test_answers_that_nobody_takes():
-    with Extended() as agent:
+    with limited() as agent:
         place = sparse(agent, 48 << 20)
-        limited(agent)
         with Packets(agent.extended, timeout=60) as line:
             line.hello()
             for number in range(10, 70):
