@@ -178,7 +178,7 @@ class Guest:
                  f"systemd-run --quiet --collect --no-block --unit={name} /bin/sh /root/{name}")
         return name
 
-    def wait_job(self, name, timeout=240):
+    def wait_job(self, name, timeout=600):
         """Asks until it has ended, through agents that come and go; what it printed."""
         deadline = time.monotonic() + timeout
         while True:
