@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules that matter, each with a fixture that breaks it."""
 
+import ast
+import importlib
 import os
 import pathlib
 import re
@@ -125,6 +127,18 @@ def make_fixture_test(rule):
 for _rule in RULES:
     globals()[f"test_{_rule.__name__}"] = make_test(_rule)
     globals()[f"test_{_rule.__name__}_catches_its_fixture"] = make_fixture_test(_rule)
+
+
+def test_quickstart_finds_what_it_imports():
+    """It borrows the guests of the tests, and no other test runs it."""
+    sys.path[:0] = [str(TREE / "tests/guest"), str(TREE / "tests/support")]
+    tree = ast.parse(text(TREE, "packaging/quickstart"))
+    borrowed = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    check(borrowed, "nothing is borrowed")
+    for node in borrowed:
+        module = importlib.import_module(node.module)
+        for name in node.names:
+            check(hasattr(module, name.name), f"{node.module} has no {name.name}")
 
 
 def test_programs_compile():
