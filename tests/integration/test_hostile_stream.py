@@ -8,7 +8,6 @@ import os
 import pathlib
 import resource
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import tap
 from agent import Agent
 from liar import Liar
 from packets import CONTROL, DATA, END, HELLO, REPLY, REQUEST, SYNC
+from peer import Peer
 from tap import check, equal
 
 LONG = 60
@@ -43,25 +43,12 @@ def checksum(data):
     return f"{end ^ end >> 31:016x}"
 
 
-class Guest:
+class Guest(Peer):
     """Calls answer(self, number, name, arguments) for every request."""
 
     def __init__(self, answer):
-        self.directory = tempfile.TemporaryDirectory(prefix="pvt-stream-")
-        self.here = pathlib.Path(self.directory.name)
-        self.path, self.answer, self.controls, self.requests = self.here / "s", answer, [], []
-        self.address, self.heard = f"unix:{self.path}", threading.Condition()
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(self.path))
-        self.server.listen(4)
-
-    def __enter__(self):
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.close()
-        self.directory.cleanup()
+        super().__init__("stream", 4)
+        self.answer, self.controls, self.requests, self.heard = answer, [], [], threading.Condition()
 
     def send(self, kind, number, data=b"", channel=0):
         data = data if isinstance(data, bytes) else json.dumps(data).encode()
@@ -70,7 +57,7 @@ class Guest:
     def returns(self, number, value):
         self.send(REPLY, number, {"return": value})
 
-    def _serve(self):
+    def serve(self):
         while True:
             try:
                 self.client = self.server.accept()[0]

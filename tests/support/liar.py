@@ -5,9 +5,9 @@ the schema, so that a command that comes later is lied to as well."""
 import itertools
 import json
 import pathlib
-import socket
-import tempfile
 import threading
+
+from peer import Peer
 
 SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "protocol/schema"
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x7f\u009b31m\u202eevil\u2028\r\n\t,\"\\{}../%s%n"
@@ -97,30 +97,17 @@ def reply(command, lie, stock=False):
     return {"return": value(returns["type"], lie) if returns else {}}
 
 
-class Liar:
-    """A context manager: a unix socket with that guest behind it. Of `answers` some
+class Liar(Peer):
+    """A unix socket with that guest behind it. Of `answers` some
     commands get other ones; a function is called with the request, and with None for its
     answer the guest hangs up."""
 
     def __init__(self, lie, answers=None, stock=False):
+        super().__init__("liar", 64)
         self.lie, self.answers, self.stock = LIES[lie], answers or {}, stock
         self.asked = []
-        self.directory = tempfile.TemporaryDirectory(prefix="pvt-liar-")
-        self.path = pathlib.Path(self.directory.name) / "s"
-        self.address = f"unix:{self.path}"
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(self.path))
-        self.server.listen(64)
 
-    def __enter__(self):
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.close()
-        self.directory.cleanup()
-
-    def _serve(self):
+    def serve(self):
         while True:
             try:
                 client = self.server.accept()[0]
