@@ -216,19 +216,15 @@ load_channels (PvtConfig *config, GKeyFile *file, gboolean lenient, GError **err
 static char *
 choose_file (const char *option, gboolean *lenient)
 {
-  const char *env = g_getenv ("PVT_CONF");
+  const char *ours = option ? option : g_getenv ("PVT_CONF"), *theirs = g_getenv ("QGA_CONF");
 
-  *lenient = FALSE;
-  if (option || env)
-    return g_strdup (option ? option : env);
-  *lenient = TRUE;
-  if (g_getenv ("QGA_CONF"))
-    return g_strdup (g_getenv ("QGA_CONF"));
-  *lenient = FALSE;
-  if (g_file_test (DEFAULT_FILE, G_FILE_TEST_EXISTS))
-    return g_strdup (DEFAULT_FILE);
-  *lenient = TRUE;
-  return g_file_test (QEMU_GA_FILE, G_FILE_TEST_EXISTS) ? g_strdup (QEMU_GA_FILE) : NULL;
+  if (ours == NULL && theirs == NULL)
+    {
+      ours = g_file_test (DEFAULT_FILE, G_FILE_TEST_EXISTS) ? DEFAULT_FILE : NULL;
+      theirs = g_file_test (QEMU_GA_FILE, G_FILE_TEST_EXISTS) ? QEMU_GA_FILE : NULL;
+    }
+  *lenient = ours == NULL;
+  return g_strdup (ours ? ours : theirs);
 }
 
 static GKeyFile *
