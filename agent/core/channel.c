@@ -159,6 +159,8 @@ count_waiting (PvtChannel *channel)
 {
   gsize now = pvt_channel_waiting (channel);
 
+  if (now == channel->counted)
+    return; /* as a rule: what was said was written */
   g_atomic_pointer_add (&all_waiting, (gssize) (now - channel->counted));
   channel->counted = now;
 }
