@@ -206,6 +206,30 @@ configuration_is_not_believed (void **state G_GNUC_UNUSED)
   finish (&bench);
 }
 
+/* With an answer to what nobody has sent as its last word. */
+static void
+goes_away (struct fake_device *device, uint16_t index G_GNUC_UNUSED)
+{
+  if (!device->gone)
+    fake_push_raw (device, 3, 999, 0, 1);
+  device->gone = true;
+}
+
+/* At the first kick: it may still write to what it was given, until it can be reset. */
+static void
+a_device_lost_while_it_starts (void **state G_GNUC_UNUSED)
+{
+  struct bench bench;
+
+  setup (&bench, MULTIPORT, 2);
+  bench.fake.process = goes_away;
+  assert_int_equal (virtio_console_start (&bench.console, &bench.fake.transport, &quick), -VIRTIO_EIO);
+  assert_int_not_equal (bench.platform.n_mappings, 0);
+  assert_int_not_equal (virtio_console_stop (&bench.console), 0);
+  bench.fake.gone = false;
+  finish (&bench);
+}
+
 static void
 emergency_characters (void **state G_GNUC_UNUSED)
 {
@@ -232,6 +256,7 @@ main (void)
     cmocka_unit_test (polls_are_bounded),
     cmocka_unit_test (a_device_that_takes_nothing),
     cmocka_unit_test (configuration_is_not_believed),
+    cmocka_unit_test (a_device_lost_while_it_starts),
     cmocka_unit_test (emergency_characters),
   };
 

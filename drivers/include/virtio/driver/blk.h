@@ -31,7 +31,9 @@ struct virtio_blk
 /**
  * Starts the disk behind @transport, which outlives it; memory is taken from
  * the transport's hal here and nowhere else. 0 or a negated error; then the
- * device is reset and nothing is held.
+ * device is reset and nothing is held. A device that could not be reset (it is
+ * gone, say) may still write to what it was given: that is kept until
+ * virtio_blk_stop succeeds. The other devices' starts do the same.
  */
 int virtio_blk_start (struct virtio_blk *blk, struct virtio_transport *transport,
                       const struct virtio_options *options);
