@@ -12,11 +12,18 @@
 /* One read takes this much, more when a large message is under way. */
 #define READ_SIZE (16 * 1024)
 #define READ_MAX (1024 * 1024)
+/* What all channels together hold of messages that have no end yet, and what each may have
+ * even then: sixteen of the largest would not fit into the memory the agent's unit has. */
+#define UNFINISHED_MAX (2 * (gsize) PVT_MESSAGE_MAX)
+#define UNFINISHED_LEAST (1024 * 1024)
+
+static gsize all_unfinished;
 
 typedef struct
 {
   PvtChannel *channel;
   PvtFramer framer;
+  gsize unfinished; /* of it, in all_unfinished */
   PvtJob *job; /* the blocking command under way */
   char *job_id;
 } Compat;
@@ -32,6 +39,26 @@ compat_open (PvtChannel *channel)
 }
 
 static void
+count_unfinished (Compat *compat)
+{
+  gsize now = compat->framer.buf.len - compat->framer.start;
+
+  all_unfinished += now - compat->unfinished;
+  compat->unfinished = now;
+}
+
+/* The largest message is what the others leave room for. */
+static void
+share (Compat *compat)
+{
+  gsize others = all_unfinished - compat->unfinished;
+  gsize left = others < UNFINISHED_MAX ? UNFINISHED_MAX - others : 0;
+
+  compat->framer.max = CLAMP (left, UNFINISHED_LEAST, PVT_MESSAGE_MAX);
+  compat->framer.because = left < PVT_MESSAGE_MAX ? ", beside the unfinished ones of other clients" : NULL;
+}
+
+static void
 compat_close (gpointer state)
 {
   Compat *compat = state;
@@ -40,6 +67,7 @@ compat_close (gpointer state)
     pvt_job_abandon (compat->job);
   g_free (compat->job_id);
   pvt_framer_clear (&compat->framer);
+  count_unfinished (compat);
   g_free (compat);
 }
 
@@ -94,9 +122,8 @@ job_done (const PvtCall *call, gconstpointer result, const GError *error, gpoint
 }
 
 static void
-compat_handle (gpointer state)
+handle_frames (Compat *compat)
 {
-  Compat *compat = state;
   const char *name = pvt_channel_name (compat->channel);
   PvtBuf *out = pvt_channel_out (compat->channel);
   PvtFrame frame;
@@ -119,6 +146,16 @@ compat_handle (gpointer state)
           return;
         }
     }
+}
+
+static void
+compat_handle (gpointer state)
+{
+  Compat *compat = state;
+
+  share (compat);
+  handle_frames (compat);
+  count_unfinished (compat);
 }
 
 const PvtDialect pvt_dialect_compat

@@ -197,7 +197,8 @@ feed_line (PvtFramer *framer, PvtFrame *frame)
     {
       framer->skipping = !framer->column0;
       g_snprintf (frame->error, sizeof frame->error,
-                  "The message is larger than %" G_GSIZE_FORMAT " bytes", framer->max);
+                  "The message is larger than %" G_GSIZE_FORMAT " bytes%s", framer->max,
+                  framer->because ? framer->because : "");
       return deliver (framer, frame, PVT_FRAME_BAD);
     }
   if (result == PVT_GUARD_DONE)

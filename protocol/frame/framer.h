@@ -38,7 +38,8 @@ typedef struct
   PvtBuf buf;
   gsize start; /* of the message being read */
   gsize pos;   /* next byte to look at */
-  gsize max;   /* largest message */
+  gsize max;   /* largest message; may be changed at any time */
+  const char *because; /* of what it is that small, for the error; NULL: it always is */
   gboolean skipping;
   gboolean column0;
   gboolean boundary;

@@ -183,6 +183,28 @@ def test_answers_that_nobody_takes():
         check(agent.peak_kb() < 400 << 10, f"{agent.peak_kb()} kB")
 
 
+def test_messages_that_nobody_ends():
+    """They have a bound together, not only each; who is alone has the whole of its own."""
+    start, part = b'{"execute": "guest-ping", "arguments": {"x": "', b"y" * (60 << 20)
+    with limited() as agent:
+        with contextlib.ExitStack() as stack:
+            lines = [stack.enter_context(agent.line(timeout=60)) for _ in range(14)]
+            for line in lines:
+                line.send(start + part)
+            alive(agent)
+            check(agent.peak_kb() < 400 << 10, f"{agent.peak_kb()} kB")
+            answers = []
+            for line in lines:
+                line.send(b'"}}\n')
+                answers.append(json.loads(line.read_line())["error"]["desc"])
+            refused = sum("beside the unfinished ones of other clients" in answer for answer in answers)
+            check(8 <= refused < 14, f"{refused} of 14 refused: {answers}")
+        with agent.line(timeout=60) as line:
+            line.send(start + part + b'"}}\n')
+            check("larger than" not in line.read_line().decode(), "alone")
+        alive(agent)
+
+
 class Logging(Agent):
     """An agent that logs all to @end, one end of a pipe or socket."""
 
