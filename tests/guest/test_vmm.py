@@ -508,12 +508,18 @@ def test_control_of_linux():
               f"--net {usernet.NIC}")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
+    watchdog = "/proc/sys/kernel/watchdog_thresh"
+    inside(vm, f"echo 2 > {watchdog}; (while :; do :; done) > /dev/null 2>&1 & echo $! > /tmp/busy")
     said = qmp(vm, "stop", "query-status")
     status = [m["return"]["status"] for m in said if "status" in m.get("return", ())]
     equal((names_of(said), status), (["STOP"], ["paused"]), f"stop: {said}")
     vm.sh("pvtools ping --timeout=2 unix:/run/inner.sock > /dev/null 2>&1 && exit 1; true")
+    vm.sh("sleep 8")
     equal(names_of(qmp(vm, "cont")), ["RESUME"], "cont")
     vm.sh("pvtools ping unix:/run/inner.sock")
+    # Twice its threshold is a lockup to Linux, unless it is told that it did not run.
+    inside(vm, f"sleep 2; echo 10 > {watchdog}; kill $(cat /tmp/busy)")
+    equal(inside(vm, "dmesg | grep -i lockup || true"), "", "a pause is no lockup")
     usernet.look(vm, lambda script: inside(vm, script), lambda: qmp(vm, "x-query-net"))
     equal(inside(vm, "awk '/NMI:/ {print $2}' /proc/interrupts").strip(), "0", "NMIs")
     qmp(vm, "inject-nmi")

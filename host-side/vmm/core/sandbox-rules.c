@@ -113,6 +113,7 @@ static const struct rule rules[] = {
   /* the machine while it runs: a processor writes registers of functions that move and of
    * vectors that go elsewhere; the shared page moves with its function */
   { SYS_ioctl, VCPU, COMMAND (KVM_NMI) },
+  { SYS_ioctl, VCPU, COMMAND (KVM_KVMCLOCK_CTRL) },
   { SYS_ioctl, VCPU, COMMAND (KVM_SET_GSI_ROUTING) },
   { SYS_ioctl, VCPU | MAIN, COMMAND (KVM_IOEVENTFD) },
   { SYS_ioctl, VCPU | MAIN, .with = PAGE, COMMAND (KVM_SET_USER_MEMORY_REGION) },

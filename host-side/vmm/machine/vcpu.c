@@ -76,7 +76,7 @@ static bool
 may_run (struct vcpu *vcpu)
 {
   struct vm *vm = vcpu->vm;
-  bool runs;
+  bool runs, waited = false;
 
   vcpu->run->immediate_exit = 0;
   atomic_signal_fence (memory_order_seq_cst);
@@ -87,10 +87,17 @@ may_run (struct vcpu *vcpu)
   vm->n_paused++;
   pthread_cond_broadcast (&vm->changed);
   while (vm->end == VM_RESET || (vm->paused && vm->end == VM_RUNS))
-    pthread_cond_wait (&vm->changed, &vm->lock);
+    {
+      pthread_cond_wait (&vm->changed, &vm->lock);
+      waited = true;
+    }
   vm->n_paused--;
   runs = vm->end == VM_RUNS;
   pthread_mutex_unlock (&vm->lock);
+  /* Its clocks went on: without a word of it Linux takes the pause for a lockup. Fails
+   * where the guest has not set kvmclock up, and then nobody would read it. */
+  if (waited && runs)
+    ioctl (vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
   return runs;
 }
 
