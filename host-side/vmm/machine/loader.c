@@ -102,15 +102,15 @@ loader_initrd (struct vm *vm, const struct loader_plan *plan, uint64_t above, ui
       vmm_log ("%s: %s", plan->initrd, strerror (-ret));
       return ret;
     }
-  end = low < max ? low : max + 1;
-  if (file.size > end || end - file.size < above)
+  end = low <= max ? low : max + 1;
+  start = file.size <= end ? (end - file.size) & ~UINT64_C (0xfff) : 0;
+  if (start < above)
     {
       vmm_log ("%s: %zu bytes do not fit into the guest's memory", plan->initrd, file.size);
       ret = -ENOMEM;
     }
   else
     {
-      start = (end - file.size) & ~UINT64_C (0xfff);
       memcpy (vm->ram + start, file.data, file.size);
       *addr = (uint32_t) start;
       *size = (uint32_t) file.size;
