@@ -24,9 +24,9 @@
 
 /* ---- to the guest ---- */
 
-/* A buffer with room for a header; those without are given back empty. */
+/* A buffer with room for @size bytes; those without are given back empty. */
 static bool
-pop_buffer (struct vsock *vsock)
+pop_buffer (struct vsock *vsock, size_t size)
 {
   struct virtq *ring = &vsock->dev.queues[VIRTIO_VSOCK_QUEUE_RX].ring;
 
@@ -40,7 +40,7 @@ pop_buffer (struct vsock *vsock)
         continue;
       if (ret != 1)
         return false;
-      if (vsock->chain.in_len >= sizeof (struct virtio_vsock_hdr))
+      if (vsock->chain.in_len >= size)
         return true;
       virtq_push (ring, &vsock->chain, 0);
     }
@@ -55,8 +55,6 @@ read_data (struct vsock *vsock, int fd, uint32_t max)
                             sizeof (struct virtio_vsock_hdr), max, iov);
   ssize_t got;
 
-  if (n == 0) /* a buffer for headers only: a packet without bytes says nothing */
-    return -ENODATA;
   do
     got = readv (fd, iov, (int) n);
   while (got < 0 && errno == EINTR);
@@ -71,7 +69,9 @@ vsock_send (struct vsock *vsock, struct virtio_vsock_hdr *hdr, int fd, uint32_t 
   struct virtq *ring = &vsock->dev.queues[VIRTIO_VSOCK_QUEUE_RX].ring;
   ssize_t len = 0;
 
-  if (!pop_buffer (vsock))
+  /* One that has a header alone is no place for data: what waits for it would be looked
+   * at again and again. */
+  if (!pop_buffer (vsock, sizeof *hdr + (fd >= 0)))
     return -EAGAIN;
   if (fd >= 0)
     len = read_data (vsock, fd, max);
