@@ -71,7 +71,7 @@ start_queue (unsigned q)
 }
 
 static void
-begin (const char *offload, uint64_t without)
+begin_on (int type, const char *offload, uint64_t without)
 {
   struct options options = { 0 };
   char number[16];
@@ -84,7 +84,7 @@ begin (const char *offload, uint64_t without)
   memset (ram, 0, RAM_SIZE);
   vdev_free (dev);
   dev = NULL;
-  assert_int_equal (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
+  assert_int_equal (socketpair (AF_UNIX, type | SOCK_NONBLOCK, 0, fds), 0);
   snprintf (number, sizeof number, "%d", fds[0]);
   options_add (&options, "socket-fd", number);
   options_add (&options, "offload", offload);
@@ -97,6 +97,12 @@ begin (const char *offload, uint64_t without)
   assert_int_equal (vdev_accept (dev, dev->features & ~without), 0);
   for (unsigned q = 0; q <= CTRL; q++)
     start_queue (q);
+}
+
+static void
+begin (const char *offload, uint64_t without)
+{
+  begin_on (SOCK_DGRAM, offload, without);
 }
 
 static uint64_t
@@ -521,6 +527,21 @@ test_wire_without_room (void **state)
   assert_int_equal (count (NET_TX_FRAMES), sent);
 }
 
+/* The other end of a socket pair of packets has gone: that is read once, not for ever. */
+static void
+test_wire_that_ends (void **state)
+{
+  begin_on (SOCK_SEQPACKET, "off", 0);
+  for (uint16_t i = 0; i < 2; i++)
+    give_buffer (i, 1024);
+  close (wire);
+  for (unsigned i = 0; i < 3; i++)
+    vdev_kick (dev, RX);
+  assert_int_equal (count (NET_RX_BAD), 0);
+  assert_int_equal (count (NET_RX_FRAMES), 0);
+  wire = dup (STDERR_FILENO); /* begin() closes it */
+}
+
 static void
 test_options (void **state)
 {
@@ -558,6 +579,7 @@ main (void)
     cmocka_unit_test (test_addresses),
     cmocka_unit_test (test_link_and_announcement),
     cmocka_unit_test (test_wire_without_room),
+    cmocka_unit_test (test_wire_that_ends),
     cmocka_unit_test (test_options),
   };
 

@@ -26,6 +26,7 @@ struct peer
   struct net_backend backend;
   struct sockaddr_un to; /* family AF_UNSPEC: the descriptor came connected */
   bool connected;
+  bool ends; /* its frames come to an end when the peer goes: SOCK_SEQPACKET */
 };
 
 static struct peer *
@@ -80,6 +81,8 @@ peer_receive (struct net_backend *backend, unsigned pair, const struct iovec *io
   do
     done = recvmsg (backend->fds[0], &message, MSG_DONTWAIT);
   while (done < 0 && errno == EINTR);
+  if (done == 0 && peer_of (backend)->ends) /* it would be read for ever */
+    return -ENOTCONN;
   return done < 0 ? -errno : done;
 }
 
@@ -139,6 +142,7 @@ take_fd (struct peer *peer, const char *text)
     return -EINVAL;
   peer->backend.fds[0] = fds[0];
   peer->connected = true;
+  peer->ends = type == SOCK_SEQPACKET;
   return net_backend_split_fds (&peer->backend);
 }
 

@@ -100,7 +100,7 @@ user_receive (struct net_backend *backend, unsigned pair, const struct iovec *io
   do
     done = recvmsg (backend->fds[0], &message, MSG_DONTWAIT);
   while (done < 0 && errno == EINTR);
-  return done < 0 ? -errno : done;
+  return done < 0 ? -errno : done > 0 ? done : -ENOTCONN; /* its thread has ended */
 }
 
 /* ---- what libslirp calls ---- */
