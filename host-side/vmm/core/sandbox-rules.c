@@ -102,7 +102,7 @@ static const struct rule rules[] = {
   { SYS_clock_nanosleep, SANDBOX_ALL },
   { SYS_restart_syscall, SANDBOX_ALL },
   { SYS_sched_yield, SANDBOX_ALL },
-  { SYS_timerfd_settime, TAP | PEER | BALLOON },
+  { SYS_timerfd_settime, TAP | PEER | BALLOON | CONSOLE },
   { SYS_timerfd_settime, CONTROL | VCPU | FRONT, .with = BALLOON },
 
   /* time, where the kernel's clock cannot be read without it */

@@ -16,7 +16,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <virtio/console.h>
@@ -28,6 +30,7 @@
 
 #define PORTS_MAX 15u
 #define NAME_MAX_BYTES 64u
+#define CHANGE_MS 250u /* from one change that the host is told of to the next */
 
 /* What the guest has to be told of a port, in this order. */
 enum
@@ -47,6 +50,7 @@ struct port
   char path[108];
   struct watch listener, client; /* fd -1: nobody */
   _Atomic bool connected, guest_open;
+  bool changed; /* the host is to be told that the guest has opened or closed it */
   unsigned tell;
   uint64_t sent; /* of the request at the head of the transmit queue */
 };
@@ -59,6 +63,8 @@ struct console
   struct virtq_chain chain; /* of the one worker */
   void (*changed) (void *data, unsigned index, bool open);
   void *data;
+  struct watch quiet; /* a timer: until it ends the host is told of no more changes */
+  bool is_quiet;
 };
 
 static struct virtq *
@@ -160,6 +166,11 @@ pump_in (struct port *port)
         continue;
       if (starved)
         break;
+      if (console->chain.n_in == 0) /* nothing read would look like the client's end */
+        {
+          virtq_push (ring, &console->chain, 0);
+          continue;
+        }
       do
         n = readv (port->client.fd, console->chain.iov + console->chain.n_out,
                    (int) console->chain.n_in);
@@ -273,16 +284,48 @@ on_listener (void *data)
 
 /* ---- the guest's side ---- */
 
+/* A guest that opens and closes without end would fill the sockets of those who listen to
+ * the machine's events, and who does not read in time is let go. So the first change is
+ * told at once, and for a while only how it stands at the end. */
+static void
+tell_host (struct console *console)
+{
+  const struct itimerspec time = { .it_value.tv_nsec = CHANGE_MS * 1000000L };
+
+  bool any = false;
+
+  for (unsigned i = 0; i < console->n && !console->is_quiet; i++)
+    if (console->ports[i].changed)
+      {
+        console->ports[i].changed = false;
+        if (console->changed)
+          console->changed (console->data, i, console->ports[i].guest_open);
+        any = true;
+      }
+  if (any)
+    console->is_quiet = timerfd_settime (console->quiet.fd, 0, &time, NULL) == 0;
+}
+
+static void
+on_quiet_ends (void *data)
+{
+  struct console *console = data;
+  uint64_t count;
+
+  if (read (console->quiet.fd, &count, sizeof count) < 0)
+    return;
+  console->is_quiet = false;
+  tell_host (console);
+}
+
 static void
 set_guest_open (struct port *port, bool open)
 {
-  struct console *console = port->console;
-
   if (port->guest_open == open)
     return;
   atomic_store (&port->guest_open, open);
-  if (console->changed)
-    console->changed (console->data, (unsigned) (port - console->ports), open);
+  port->changed = true;
+  tell_host (port->console);
 }
 
 static uint32_t
@@ -354,6 +397,7 @@ started (struct vdev *dev)
 
   for (unsigned i = 0; i < console->n; i++)
     worker_watch (dev->workers[0], &console->ports[i].listener, EPOLLIN);
+  worker_watch (dev->workers[0], &console->quiet, EPOLLIN);
 }
 
 static void
@@ -368,6 +412,8 @@ console_free (struct vdev *dev)
       close (console->ports[i].listener.fd);
       unlink (console->ports[i].path);
     }
+  if (console->quiet.fd > 0)
+    close (console->quiet.fd);
   free (console);
 }
 
@@ -432,6 +478,9 @@ console_create (const struct options *options, struct vdev **dev)
   struct virtio_console_config config = { .max_nr_ports = options->n + 1 };
   int ret = console ? 0 : -ENOMEM;
 
+  if (console)
+    console->quiet = (struct watch){ timerfd_create (CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+                                     on_quiet_ends, console };
   for (unsigned i = 0; i < options->n && ret == 0; i++)
     ret = add_port (console, options->key[i], options->value[i]);
   if (ret < 0)

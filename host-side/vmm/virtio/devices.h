@@ -48,6 +48,7 @@ struct console_port_info
 };
 /* The @index'th port of a console device; false behind the last. Any thread. */
 bool console_port (struct vdev *dev, unsigned index, struct console_port_info *info);
-/* @changed is called from the device's worker when a guest opens or closes a port. */
+/* @changed is called from the device's worker when a guest opens or closes a port, but not
+ * for each change of many: the last one counts. */
 void console_on_change (struct vdev *dev, void (*changed) (void *data, unsigned index, bool open),
                         void *data);

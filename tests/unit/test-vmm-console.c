@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The console device with its worker: a guest that opens and closes its port without end,
+ * and buffers in which nothing can be written. */
+#include "tap-main.h"
+
+#include "tests/support/guest-ram.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <virtio/console.h>
+
+#define SIZE 64u
+#define STEP 0x1000u /* between the rings of two queues */
+
+static struct guest_memory memory;
+static uint8_t *ram;
+static struct vdev *dev;
+static char path[64];
+static _Atomic unsigned told;
+static _Atomic int last;
+
+static void
+on_notify (void *data, unsigned q)
+{
+}
+
+static void
+on_event (void *data)
+{
+}
+
+static const struct vdev_transport transport = { on_notify, on_event, on_event };
+
+static void *
+at (uint64_t gpa)
+{
+  return ram + (gpa - RAM_GPA);
+}
+
+static void
+on_change (void *data, unsigned index, bool open)
+{
+  atomic_store (&last, open);
+  atomic_fetch_add (&told, 1);
+}
+
+static void
+begin (void)
+{
+  struct options options = { 0 };
+
+  ram = ram_new (&memory);
+  snprintf (path, sizeof path, "/tmp/pvt-console-%d", (int) getpid ());
+  options_add (&options, "org.pvtools.0", path);
+  assert_int_equal (console_create (&options, &dev), 0);
+  vdev_attach (dev, &memory, &transport, NULL);
+  assert_int_equal (vdev_start_workers (dev), 0);
+  console_on_change (dev, on_change, NULL);
+  assert_int_equal (vdev_accept (dev, VIRTIO_BIT (VIRTIO_F_VERSION_1)
+                                        | VIRTIO_BIT (VIRTIO_CONSOLE_F_MULTIPORT)), 0);
+  for (unsigned q = 0; q < dev->n_queues; q++)
+    {
+      struct virtq_config config = { SIZE, RAM_DESC + q * STEP, RAM_DRIVER + q * STEP / 2,
+                                     RAM_DEVICE + q * STEP / 2, dev->accepted };
+
+      assert_int_equal (vdev_queue_start (dev, q, &config, NULL, eventfd (0, EFD_NONBLOCK)), 0);
+    }
+}
+
+static void
+offer (unsigned q, uint64_t addr, uint32_t len, uint16_t flags)
+{
+  struct virtio_avail *avail = at (RAM_DRIVER + q * STEP / 2);
+  struct virtio_desc *desc = at (RAM_DESC + q * STEP);
+  uint16_t slot = avail->idx % SIZE;
+
+  desc[slot] = (struct virtio_desc){ addr, len, flags, 0 };
+  avail->ring[slot] = slot;
+  __atomic_store_n (&avail->idx, (uint16_t) (avail->idx + 1), __ATOMIC_RELEASE);
+}
+
+static uint16_t
+used (unsigned q)
+{
+  return __atomic_load_n (&((struct virtio_used *) at (RAM_DEVICE + q * STEP / 2))->idx,
+                          __ATOMIC_ACQUIRE);
+}
+
+static void
+wait_until_used (unsigned q, uint16_t n)
+{
+  for (unsigned i = 0; i < 60000 && used (q) != n; i++)
+    g_usleep (1000);
+  assert_int_equal (used (q), n);
+}
+
+/* The guest's program opens or closes the port; the caller kicks. */
+static void
+set_open (bool open)
+{
+  const struct virtio_console_control control = { 1, VIRTIO_CONSOLE_PORT_OPEN, open };
+  uint64_t place = RAM_DATA + open * 64u;
+
+  memcpy (at (place), &control, sizeof control);
+  offer (VIRTIO_CONSOLE_QUEUE_CTRL_TX, place, sizeof control, 0);
+}
+
+/* Who listens to the machine's events is told of the first, and of how it ends. */
+static void
+test_port_that_opens_and_closes (void **state)
+{
+  unsigned before;
+
+  set_open (true);
+  vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_CTRL_TX);
+  for (unsigned i = 0; i < 60000 && atomic_load (&told) == 0; i++)
+    g_usleep (1000);
+  assert_int_equal (atomic_load (&told), 1);
+  assert_int_equal (atomic_load (&last), 1);
+  for (unsigned i = 0; i < SIZE - 1; i++)
+    set_open (i % 2);
+  before = atomic_load (&told);
+  vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_CTRL_TX);
+  wait_until_used (VIRTIO_CONSOLE_QUEUE_CTRL_TX, SIZE);
+  for (unsigned i = 0; i < 60000 && atomic_load (&last) == 1; i++)
+    g_usleep (1000);
+  assert_int_equal (atomic_load (&last), 0);
+  assert_true (atomic_load (&told) - before <= 2); /* not 63 */
+}
+
+/* A buffer in which nothing can be written is not the end of the host's program. */
+static void
+test_buffer_for_nothing (void **state)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char byte;
+
+  set_open (true);
+  vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_CTRL_TX);
+  wait_until_used (VIRTIO_CONSOLE_QUEUE_CTRL_TX, SIZE + 1);
+  offer (VIRTIO_CONSOLE_QUEUE_RX (1), RAM_DATA, 16, 0);
+  offer (VIRTIO_CONSOLE_QUEUE_RX (1), RAM_DATA + 512, 16, VIRTIO_DESC_F_WRITE);
+  strcpy (address.sun_path, path);
+  assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+  assert_int_equal (send (fd, "hello", 5, 0), 5);
+  vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_RX (1));
+  wait_until_used (VIRTIO_CONSOLE_QUEUE_RX (1), 2);
+  assert_memory_equal (at (RAM_DATA + 512), "hello", 5);
+  assert_int_equal (recv (fd, &byte, 1, MSG_DONTWAIT), -1); /* and no end */
+  close (fd);
+}
+
+int
+main (void)
+{
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test (test_port_that_opens_and_closes),
+    cmocka_unit_test (test_buffer_for_nothing),
+  };
+  int failed;
+
+  begin ();
+  failed = cmocka_run_group_tests (tests, NULL, NULL);
+  vdev_free (dev);
+  return failed;
+}
