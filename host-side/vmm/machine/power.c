@@ -63,7 +63,7 @@ power_access_pvpanic (struct power *power, void *bytes, bool write)
     *byte = PVPANIC_PANICKED; /* what we understand */
   else if (*byte & PVPANIC_PANICKED)
     {
-      if (power->panicked)
+      if (power->panicked && !atomic_exchange (&power->told, true))
         power->panicked (power->data);
       vm_finish (power->vm, VM_PANICKED);
     }

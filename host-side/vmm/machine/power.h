@@ -9,7 +9,8 @@ struct power
   struct vm *vm;
   int irq_fd;             /* of the events port */
   _Atomic uint8_t events; /* EVENT_BUTTON and others, of layout.h */
-  /* The guest reports a panic; may be NULL. From a vCPU's thread. */
+  _Atomic bool told;      /* of the panic */
+  /* The guest reports a panic, the first time; may be NULL. From a vCPU's thread. */
   void (*panicked) (void *data);
   void *data;
 };

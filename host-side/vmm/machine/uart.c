@@ -3,6 +3,7 @@
 #include "uart.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 #define LSR_DATA 0x01
 #define LSR_EMPTY 0x60
 #define MSR_READY 0xb0 /* carrier, data set, clear to send */
+
+#define LOOK_MS 100 /* how often it is seen that the machine is to stop */
 
 static uint8_t
 pending (const struct uart *uart)
@@ -64,14 +67,28 @@ get (struct uart *uart)
   return byte;
 }
 
+/* A reader that has stopped reading stops the guest, but nobody who wants the machine to
+ * stop or to end: then the byte is lost. The signal that says so may have come just before
+ * we wait, so this looks again and again. */
+static void
+print (const struct uart *uart, uint8_t byte)
+{
+  struct pollfd out = { .fd = uart->out_fd, .events = POLLOUT };
+
+  while (poll (&out, 1, LOOK_MS) < 1)
+    if (atomic_load (&uart->vm->stop_requested))
+      return;
+  while (write (uart->out_fd, &byte, 1) < 0 && errno == EINTR)
+    continue;
+}
+
 static void
 transmit (struct uart *uart, uint8_t byte)
 {
   if (uart->mcr & MCR_LOOP)
     put (uart, byte);
   else if (uart->out_fd >= 0)
-    while (write (uart->out_fd, &byte, 1) < 0 && errno == EINTR)
-      continue;
+    print (uart, byte);
   uart->thre_pending = true;
 }
 
@@ -175,7 +192,7 @@ access_registers (void *device, uint64_t offset, void *bytes, unsigned len, bool
 int
 uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd)
 {
-  *uart = (struct uart){ .out_fd = out_fd, .irq_fd = irq_fd, .thre_pending = true };
+  *uart = (struct uart){ .vm = vm, .out_fd = out_fd, .irq_fd = irq_fd, .thre_pending = true };
   pthread_mutex_init (&uart->lock, NULL);
   return bus_add (&vm->ports, PORT_SERIAL, 8, access_registers, uart);
 }

@@ -11,6 +11,7 @@
 struct uart
 {
   pthread_mutex_t lock; /* vCPUs write, the input's thread fills */
+  struct vm *vm;
   int out_fd;           /* what the guest sends; -1: dropped */
   int irq_fd;
   uint8_t ier, lcr, mcr, scr, fcr;
