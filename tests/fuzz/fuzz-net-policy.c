@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "host-side/vmm/net-policy/policy.h"
+#include "host-side/vmm/net/user-room.h"
 
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
@@ -26,6 +27,11 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   frame = realloc (frame, len ? len : 1);
   net_policy_from_guest (&policy, frame, len, size);
   net_policy_to_guest (&policy, frame, len);
+  {
+    struct user_room full = { .full = true, .told = true }; /* does not ask for descriptors */
+
+    user_room_admits (&full, frame, len, -1);
+  }
   free (frame);
   len = size < sizeof text - 1 ? size : sizeof text - 1;
   memcpy (text, data, len);

@@ -24,7 +24,7 @@ static const struct
   { SANDBOX_CONTROL, 8, 64 },   /* clients */
   { SANDBOX_CONSOLE, 16, 0 },   /* one a port */
   { SANDBOX_VSOCK, 264, 32 },   /* connections */
-  { SANDBOX_USER, 1024, 512 },  /* connections */
+  { SANDBOX_USER, 1024 + 304, 512 }, /* connections; and what net/user-room.c leaves for others */
   { SANDBOX_COPIER, COPIES_MAX + 2, 0 },
   { SANDBOX_FRONT, 256, 0 },    /* three a queue, and regions of memory while they come */
 };
@@ -45,9 +45,33 @@ bytes_of_data (void)
   return (rlim_t) pages * (rlim_t) sysconf (_SC_PAGESIZE);
 }
 
+static _Atomic rlim_t lowered_descriptors, lowered_data; /* 0: not yet */
+
+static uint64_t
+now (int what, rlim_t lowered)
+{
+  struct rlimit limit;
+
+  if (lowered > 0)
+    return lowered;
+  return getrlimit (what, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
+}
+
+uint64_t
+limits_descriptors (void)
+{
+  return now (RLIMIT_NOFILE, lowered_descriptors);
+}
+
+uint64_t
+limits_data (void)
+{
+  return now (RLIMIT_DATA, lowered_data);
+}
+
 /* Never more than there is. */
 static int
-lower (int what, rlim_t to)
+lower (int what, rlim_t to, _Atomic rlim_t *lowered)
 {
   struct rlimit limit;
 
@@ -56,6 +80,7 @@ lower (int what, rlim_t to)
   if (limit.rlim_cur > to)
     limit.rlim_cur = to;
   limit.rlim_max = limit.rlim_cur;
+  *lowered = limit.rlim_cur;
   return setrlimit (what, &limit) < 0 ? -errno : 0;
 }
 
@@ -72,8 +97,8 @@ limits_enter (unsigned kinds)
         data += data ? needs[i].mebibytes * MIB : 0;
       }
   if (descriptors)
-    ret = lower (RLIMIT_NOFILE, descriptors);
+    ret = lower (RLIMIT_NOFILE, descriptors, &lowered_descriptors);
   if (ret == 0 && data)
-    ret = lower (RLIMIT_DATA, data);
+    ret = lower (RLIMIT_DATA, data, &lowered_data);
   return ret;
 }

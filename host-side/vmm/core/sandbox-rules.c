@@ -87,7 +87,7 @@ static const struct rule rules[] = {
   { SYS_ftruncate, CONTROL | COPIER }, /* CONTROL: block_resize */
   { SYS_lseek, MAIN | COPIER },
   { SYS_copy_file_range, COPIER },
-  { SYS_pread64, COPIER },
+  { SYS_pread64, COPIER | USER }, /* USER: of /proc/self/statm */
   { SYS_pwrite64, COPIER },
   { SYS_fsync, COPIER },
 

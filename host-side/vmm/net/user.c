@@ -23,6 +23,7 @@ net_user_new (const struct options *options, struct net_backend **backend)
 
 #else
 #include "user.h"
+#include "user-room.h"
 
 #include <glib.h>
 #include <poll.h>
@@ -63,6 +64,7 @@ struct user
   int64_t leapt; /* ms that its clock is ahead */
   bool running;
   pthread_t thread;
+  struct user_room room;
   uint8_t frame[FRAME_MAX];
 };
 
@@ -275,6 +277,7 @@ run_timers (struct user *user)
 static bool
 take_frames (struct user *user)
 {
+  user_room_look (&user->room);
   for (unsigned i = 0; i < BURST; i++)
     {
       ssize_t got = recv (user->wire, user->frame, sizeof user->frame, MSG_DONTWAIT);
@@ -283,7 +286,8 @@ take_frames (struct user *user)
         return errno == EAGAIN || errno == EINTR;
       if (got == 0)
         return false;
-      slirp_input (user->slirp, user->frame, (int) got);
+      if (user_room_admits (&user->room, user->frame, (size_t) got, user->wire))
+        slirp_input (user->slirp, user->frame, (int) got);
     }
   return true;
 }
@@ -345,6 +349,7 @@ user_free (struct net_backend *backend)
     }
   if (user->slirp)
     slirp_cleanup (user->slirp);
+  user_room_finish (&user->room);
   if (user->polls)
     g_array_unref (user->polls);
   if (user->wire > 0)
@@ -432,6 +437,7 @@ open_slirp (struct user *user, const struct options *options)
       return ret;
     }
   learn_name_server (user, &config);
+  user_room_init (&user->room);
   return user_forward (options, user->slirp);
 }
 
