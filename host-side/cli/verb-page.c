@@ -18,7 +18,9 @@ static void
 add_figure (JsonBuilder *builder, const PvtPageMetric *metric)
 {
   json_builder_set_member_name (builder, metric->name);
-  if (metric->unit == PVT_PAGE_UNIT_FLAG)
+  if (metric->type == PVT_PAGE_TYPE_TEXT)
+    json_builder_add_string_value (builder, metric->text);
+  else if (metric->unit == PVT_PAGE_UNIT_FLAG)
     json_builder_add_boolean_value (builder, pvt_page_metric_get_value (metric) != 0);
   else if (metric->type == PVT_PAGE_TYPE_F64)
     json_builder_add_double_value (builder, metric->f64);
@@ -83,6 +85,8 @@ value_text (const PvtPageMetric *metric)
       return g_strdup_printf ("%" G_GUINT64_FORMAT, metric->u64);
     case PVT_PAGE_TYPE_I64:
       return g_strdup_printf ("%" G_GINT64_FORMAT, metric->i64);
+    case PVT_PAGE_TYPE_TEXT:
+      return g_strdup (metric->text);
     case PVT_PAGE_TYPE_F64:
     default:
       return g_strdup_printf ("%g", metric->f64);

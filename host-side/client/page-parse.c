@@ -79,6 +79,17 @@ is_word (const char *text, gsize len)
   return len > 0;
 }
 
+static gboolean
+prints (const char *text, gsize len)
+{
+  if (!g_utf8_validate (text, (gssize) len, NULL))
+    return FALSE;
+  for (const char *p = text; p < text + len; p = g_utf8_next_char (p))
+    if (!g_unichar_isprint (g_utf8_get_char (p)))
+      return FALSE;
+  return TRUE;
+}
+
 /* GROUP.FIELD or GROUP.OBJECT.FIELD; the object is any text that prints. */
 static gboolean
 is_name (const char *name, gsize len)
@@ -86,12 +97,7 @@ is_name (const char *name, gsize len)
   const char *first = memchr (name, '.', len), *last = g_strrstr_len (name, (gssize) len, ".");
   const char *end = name + len;
 
-  if (first == NULL || !g_utf8_validate (name, (gssize) len, NULL))
-    return FALSE;
-  for (const char *p = name; p < end; p = g_utf8_next_char (p))
-    if (!g_unichar_isprint (g_utf8_get_char (p)))
-      return FALSE;
-  return is_word (name, (gsize) (first - name)) && is_word (last + 1, (gsize) (end - last - 1))
+  return first && prints (name, len) && is_word (name, (gsize) (first - name)) && is_word (last + 1, (gsize) (end - last - 1))
          && last != first + 1;
 }
 
@@ -102,13 +108,29 @@ is_inside (guint32 offset, gsize size, gsize used)
   return offset >= sizeof (PvtPageHeader) && offset <= used && size <= used - offset;
 }
 
-static gboolean
-take_value (const guint8 *at, PvtPageMetric *metric)
+/* @bits: offset and length. */
+static const char *
+take_words (const guint8 *data, gsize used, guint64 bits, PvtPageMetric *metric)
+{
+  guint32 offset = (guint32) bits, length = (guint32) (bits >> 32);
+
+  if (!is_inside (offset, length, used))
+    return "a text lies outside of it";
+  if (length > PVT_PAGE_TEXT_MAX || !prints ((const char *) data + offset, length))
+    return "a text is none";
+  metric->text = g_strndup ((const char *) data + offset, length);
+  return NULL;
+}
+
+static const char *
+take_value (const guint8 *data, gsize used, guint32 at, PvtPageMetric *metric)
 {
   guint64 bits;
 
-  memcpy (&bits, at, sizeof bits);
+  memcpy (&bits, data + at, sizeof bits);
   bits = GUINT64_FROM_LE (bits);
+  if (metric->type == PVT_PAGE_TYPE_TEXT)
+    return take_words (data, used, bits, metric);
   metric->u64 = bits;
   metric->i64 = (gint64) bits;
   memcpy (&metric->f64, &bits, sizeof bits);
@@ -118,7 +140,7 @@ take_value (const guint8 *at, PvtPageMetric *metric)
     metric->u64 = 0;
   if (metric->type != PVT_PAGE_TYPE_I64)
     metric->i64 = 0;
-  return isfinite (metric->f64);
+  return isfinite (metric->f64) ? NULL : "a figure is no number";
 }
 
 static const char *
@@ -128,6 +150,7 @@ take_metric (const guint8 *data, gsize used, guint32 offset, PvtPageFigures *fig
   PvtPageMetricWire wire;
   PvtPageMetric *metric;
   guint32 name, value;
+  const char *why;
   gsize length;
 
   memcpy (&wire, data + offset, sizeof wire);
@@ -138,7 +161,7 @@ take_metric (const guint8 *data, gsize used, guint32 offset, PvtPageFigures *fig
     return "a figure lies outside of it";
   if (length > PVT_PAGE_NAME_MAX || !is_name ((const char *) data + name, length))
     return "a figure has no proper name";
-  if (wire.type < PVT_PAGE_TYPE_U64 || wire.type > PVT_PAGE_TYPE_F64 || wire.unit > PVT_PAGE_UNIT_FLAG)
+  if (wire.type < PVT_PAGE_TYPE_U64 || wire.type > PVT_PAGE_TYPE_TEXT || wire.unit > PVT_PAGE_UNIT_FLAG)
     {
       figures->unknown++;
       return NULL;
@@ -148,8 +171,9 @@ take_metric (const guint8 *data, gsize used, guint32 offset, PvtPageFigures *fig
   metric->type = (PvtPageType) wire.type;
   metric->unit = (PvtPageUnit) wire.unit;
   g_ptr_array_add (figures->metrics, metric);
-  if (!take_value (data + value, metric))
-    return "a figure is no number";
+  why = take_value (data, used, value, metric);
+  if (why)
+    return why;
   return g_hash_table_add (names, metric->name) ? NULL : "two figures have the same name";
 }
 
@@ -178,6 +202,7 @@ free_metric (gpointer data)
   PvtPageMetric *metric = data;
 
   g_free (metric->name);
+  g_free (metric->text);
   g_free (metric);
 }
 
@@ -291,7 +316,7 @@ pvt_page_figures_is_stale (const PvtPageFigures *figures)
  * pvt_page_metric_get_value:
  * @metric: a figure
  *
- * Returns: its value, whatever its type; large ones are rounded
+ * Returns: its value, whatever its type; large ones are rounded, and text is 0
  */
 double
 pvt_page_metric_get_value (const PvtPageMetric *metric)
@@ -303,6 +328,7 @@ pvt_page_metric_get_value (const PvtPageMetric *metric)
     case PVT_PAGE_TYPE_I64:
       return (double) metric->i64;
     case PVT_PAGE_TYPE_F64:
+    case PVT_PAGE_TYPE_TEXT:
     default:
       return metric->f64;
     }

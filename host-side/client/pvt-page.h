@@ -12,6 +12,7 @@ G_BEGIN_DECLS
  * @PVT_PAGE_TYPE_U64: a number that is not negative
  * @PVT_PAGE_TYPE_I64: a number
  * @PVT_PAGE_TYPE_F64: a finite number with a fraction
+ * @PVT_PAGE_TYPE_TEXT: text that prints, at most 255 bytes of UTF-8
  *
  * How a value of a shared page is kept.
  */
@@ -20,6 +21,7 @@ typedef enum
   PVT_PAGE_TYPE_U64 = 1,
   PVT_PAGE_TYPE_I64,
   PVT_PAGE_TYPE_F64,
+  PVT_PAGE_TYPE_TEXT,
 } PvtPageType;
 
 /**
@@ -53,6 +55,7 @@ typedef enum
  * @u64: the value of a %PVT_PAGE_TYPE_U64
  * @i64: the value of a %PVT_PAGE_TYPE_I64
  * @f64: the value of a %PVT_PAGE_TYPE_F64
+ * @text: (nullable): the value of a %PVT_PAGE_TYPE_TEXT, or else %NULL
  *
  * One figure. Groups and fields are those of #PvtMetricsReport; counters count
  * since the guest's boot.
@@ -65,6 +68,7 @@ typedef struct
   guint64 u64;
   gint64 i64;
   gdouble f64;
+  char *text;
 } PvtPageMetric;
 
 double pvt_page_metric_get_value (const PvtPageMetric *metric);

@@ -28,6 +28,7 @@
 #define PVT_PAGE_BYTES_MAX (256u * 1024)
 #define PVT_PAGE_METRICS_MAX 8192u
 #define PVT_PAGE_NAME_MAX 255u
+#define PVT_PAGE_TEXT_MAX 255u
 
 enum
 {
@@ -71,6 +72,7 @@ enum
   PVT_PAGE_WIRE_U64 = 1,
   PVT_PAGE_WIRE_I64 = 2,
   PVT_PAGE_WIRE_F64 = 3,
+  PVT_PAGE_WIRE_TEXT = 4, /* 32 bits each: its offset, its length; no NUL behind it */
 };
 
 enum

@@ -98,6 +98,25 @@ pvt_page_writer_add (PvtPageWriter *w, const char *group, const char *object, co
   g_byte_array_append (w->values, (const guint8 *) &value, sizeof value);
 }
 
+void
+pvt_page_writer_add_text (PvtPageWriter *w, const char *group, const char *object, const char *field,
+                          const char *text)
+{
+  guint start = w->names->len, length;
+  guint64 omitted = w->omitted;
+
+  append_name (w->names, text);
+  length = w->names->len - start;
+  if (length > PVT_PAGE_TEXT_MAX)
+    w->omitted++;
+  else
+    /* Of the names' own beginning, as a name's offset is. */
+    pvt_page_writer_add (w, group, object, field, PVT_PAGE_WIRE_TEXT, PVT_PAGE_WIRE_COUNT,
+                         start | (guint64) length << 32);
+  if (w->omitted != omitted)
+    g_byte_array_set_size (w->names, start);
+}
+
 /* The schema has no units of its own: its fields' names tell them, docs of
  * PvtMemory say that what tells none is bytes. */
 static guint8
@@ -157,14 +176,25 @@ add_field (PvtPageWriter *w, const char *group, const char *object, const PvtFie
                                     *(const gconstpointer *) member);
       return;
     case PVT_KIND_STRING:
+      if (*(const char *const *) member)
+        pvt_page_writer_add_text (w, group, object, field->name, *(const char *const *) member);
+      return;
     case PVT_KIND_BYTES:
     case PVT_KIND_ENUM:
     case PVT_KIND_UNION:
     case PVT_KIND_ALTERNATE:
     default:
-      return; /* no number */
+      return; /* neither number nor text */
     }
   pvt_page_writer_add (w, group, object, field->name, type, unit_of (group, field), bits);
+}
+
+/* What a figure's name has already: the number of a CPU, a mountpoint, a device. */
+static gboolean
+names_the_object (const char *group, const PvtField *field)
+{
+  return strcmp (field->name, group) == 0 || strcmp (field->name, "name") == 0
+         || strcmp (field->name, "mountpoint") == 0;
 }
 
 void
@@ -180,13 +210,23 @@ pvt_page_writer_add_object (PvtPageWriter *w, const char *group, const char *obj
       if (field->has_offset != PVT_NO_OFFSET
           && !*(const gboolean *) (gconstpointer) ((const char *) data + field->has_offset))
         continue;
-      /* The number of a CPU is the object's name. */
-      if (strcmp (field->name, group) != 0)
+      if (!names_the_object (group, field))
         add_field (w, group, object, field, data);
     }
 }
 
 /* ---- how ---- */
+
+/* Where the names begin is known when all are there. */
+static void
+move_text (guint8 *value, guint32 names)
+{
+  guint64 bits;
+
+  memcpy (&bits, value, sizeof bits);
+  bits = GUINT64_TO_LE (GUINT64_FROM_LE (bits) + names);
+  memcpy (value, &bits, sizeof bits);
+}
 
 static guint32
 compose (PvtPageWriter *w, const PvtPageFacts *facts)
@@ -224,6 +264,9 @@ compose (PvtPageWriter *w, const PvtPageFacts *facts)
     }
   if (w->values->len)
     memcpy (w->next + values, w->values->data, w->values->len);
+  for (guint i = 0; i < n; i++)
+    if (metrics[i].type == PVT_PAGE_WIRE_TEXT)
+      move_text (w->next + values + i * sizeof (guint64), names);
   if (w->names->len)
     memcpy (w->next + names, w->names->data, w->names->len);
   memset (w->next + used, 0, ((used + 3) & ~3u) - used);

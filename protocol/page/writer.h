@@ -41,7 +41,13 @@ void pvt_page_writer_begin (PvtPageWriter *writer);
 void pvt_page_writer_add (PvtPageWriter *writer, const char *group, const char *object,
                           const char *field, guint8 type, guint8 unit, guint64 bits);
 
-/* Each number of a generated struct, and of structs in it. */
+/* The same for text: what does not print becomes '?', and one that is longer than
+ * PVT_PAGE_TEXT_MAX is counted as what there is no room for. */
+void pvt_page_writer_add_text (PvtPageWriter *writer, const char *group, const char *object,
+                               const char *field, const char *text);
+
+/* Each number and text of a generated struct, and of structs in it, but for the text
+ * that is the object's name. */
 void pvt_page_writer_add_object (PvtPageWriter *writer, const char *group, const char *object,
                                  const PvtType *type, gconstpointer data);
 

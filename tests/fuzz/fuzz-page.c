@@ -24,6 +24,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       g_assert (strlen (metric->name) <= PVT_PAGE_NAME_MAX && strchr (metric->name, '.'));
       g_assert (g_utf8_validate (metric->name, -1, NULL));
       g_assert (pvt_page_figures_lookup (figures, metric->name) == metric);
+      g_assert ((metric->type == PVT_PAGE_TYPE_TEXT) == (metric->text != NULL));
+      g_assert (metric->text == NULL || (strlen (metric->text) <= PVT_PAGE_TEXT_MAX
+                                         && g_utf8_validate (metric->text, -1, NULL)));
       g_assert (pvt_page_metric_get_value (metric) <= G_MAXDOUBLE);
     }
   return 0;

@@ -79,6 +79,7 @@ def test_end_and_beginning():
         with agent(root):
             first = wait_for(bar(root), lambda p: "filesystems.read-at-ns" in p["figures"])
             check(not first["ended"] and first["period-ms"] == 1000, first)
+            check(first["figures"]["filesystems./.type"] and first["figures"]["filesystems./.source"], first)
             equal((root / DEVICES / "0000:00:01.0/enable").read_text(), "1", "decoding")
         last = look(bar(root), code=4)
         check(last["ended"] and last["stale"] and last["updates"] >= first["updates"], last)

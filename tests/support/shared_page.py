@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes a shared page as a guest may, good and bad: protocol/page/layout.h."""
+
+import struct
+import time
+
+HEADER = "<16sIIIIIIIIQQQQII40s32s"
+FROZEN, ENDED = 1, 2
+U64, I64, F64, TEXT = 1, 2, 3, 4
+SEQUENCE = 24  # offset of the header's field
+BOOT = "11111111-2222-3333-4444-555555555555"
+
+
+def bits(value, names, base):
+    """(type, eight bytes) of a number or a text."""
+    if isinstance(value, str):
+        text = value.encode()
+        names += text
+        return TEXT, struct.pack("<II", base + len(names) - len(text), len(text))
+    if isinstance(value, float):
+        return F64, struct.pack("<d", value)
+    return (U64, struct.pack("<Q", value)) if value >= 0 else (I64, struct.pack("<q", value))
+
+
+def page(figures, *, updates=1, period=1000, flags=0, boot=BOOT, realtime=None, monotonic=None, omitted=0,
+         sequence=None, version=1):
+    """The bytes of a page with @figures: name -> number or text."""
+    table, values, names = b"", b"", bytearray()
+    base = 160 + 24 * len(figures)
+    for number, (name, value) in enumerate(figures.items()):
+        kind, eight = bits(value, names, base)
+        at = base + len(names)
+        names += name.encode()
+        table += struct.pack("<IHBBII", at, len(name.encode()), kind, 0, 160 + 16 * len(figures) + 8 * number, 0)
+        values += eight
+    used = base + len(names)
+    head = struct.pack(HEADER, b"pvtools-page", version, 160, 2 * updates if sequence is None else sequence, flags, used,
+                       len(figures), 160, 16, updates, time.monotonic_ns() if monotonic is None else monotonic,
+                       time.time_ns() if realtime is None else realtime, omitted, period, 0, boot.encode(), b"9.9")
+    return head + table + values + bytes(names)
