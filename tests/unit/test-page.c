@@ -84,37 +84,6 @@ figures_come_through (void **state G_GNUC_UNUSED)
   pvt_page_writer_finish (&writer);
 }
 
-/* What a filesystem is mounted from and what it is; a text that is too long is left out. */
-static void
-text_comes_through (void **state G_GNUC_UNUSED)
-{
-  g_autofree guint8 *page = g_malloc0 (PAGE);
-  g_autofree char *longest = g_strnfill (PVT_PAGE_TEXT_MAX, 'l'), *longer = g_strnfill (PVT_PAGE_TEXT_MAX + 1, 'l');
-  PvtFilesystem fs = { .mountpoint = (char *) "/mnt", .source = (char *) "/dev/\x01\xc3\xa9", .type = (char *) "",
-                       .error = longer, .has_total_bytes = TRUE, .total_bytes = 9 };
-  g_autoptr (PvtPageFigures) figures = NULL;
-  const PvtPageMetric *metric;
-  PvtPageWriter writer;
-
-  pvt_page_writer_init (&writer, page, PAGE);
-  pvt_page_writer_begin (&writer);
-  pvt_page_writer_add_object (&writer, "filesystems", fs.mountpoint, &pvt_filesystem_type, &fs);
-  pvt_page_writer_add_text (&writer, "a", "", "long", longest);
-  pvt_page_writer_show (&writer, &facts);
-  figures = parse (page, NULL);
-  assert_non_null (figures);
-  assert_int_equal (figures->omitted, 1);
-  assert_int_equal (figures->metrics->len, 2 + 1 + 2 + 1);
-  metric = pvt_page_figures_lookup (figures, "filesystems./mnt.source");
-  assert_true (metric && metric->type == PVT_PAGE_TYPE_TEXT);
-  assert_string_equal (metric->text, "/dev/?\xc3\xa9");
-  assert_string_equal (pvt_page_figures_lookup (figures, "filesystems./mnt.type")->text, "");
-  assert_string_equal (pvt_page_figures_lookup (figures, "a.long")->text, longest);
-  assert_int_equal (value_of (figures, "filesystems./mnt.total-bytes"), 9);
-  assert_null (pvt_page_figures_lookup (figures, "filesystems./mnt.mountpoint"));
-  pvt_page_writer_finish (&writer);
-}
-
 /* A device's memory is slow to write: what is the same is left alone. */
 static void
 only_changes_are_written (void **state G_GNUC_UNUSED)
@@ -245,41 +214,6 @@ broken_layouts_are_refused (void **state G_GNUC_UNUSED)
       /* Exactly as long, so that a sanitizer sees what is read behind it. */
       copy = g_memdup2 (page, len);
       refused (copy, len, cases[i].code);
-    }
-}
-
-/* Where a text is and how long it is are the guest's words, too. */
-static void
-texts_are_checked (void **state G_GNUC_UNUSED)
-{
-  static const struct
-  {
-    guint32 offset, length;
-    gboolean good;
-  } cases[] = { { 0, 3, FALSE },  { 159, 1, FALSE }, { 160, 3, FALSE }, { 0xffffffff, 1, FALSE },
-                { 1, 0, FALSE },  { 0, 0, TRUE },    { 0, 256, FALSE }, { 0, 0xffffffff, FALSE } };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
-    {
-      g_autofree guint8 *page = g_malloc0 (PAGE);
-      PvtPageMetricWire *wire = (PvtPageMetricWire *) (gpointer) (page + sizeof (PvtPageHeader));
-      gsize len = make_page (page);
-      /* 0 and 1: the end, and one behind it. */
-      guint32 offset = cases[i].offset < 2 ? (guint32) len + cases[i].offset : cases[i].offset;
-      guint64 bits = GUINT64_TO_LE (offset | (guint64) cases[i].length << 32);
-      g_autofree guint8 *copy = NULL;
-
-      wire->type = PVT_PAGE_WIRE_TEXT;
-      memcpy (page + GUINT32_FROM_LE (wire->value), &bits, sizeof bits);
-      copy = g_memdup2 (page, len);
-      if (cases[i].good)
-        {
-          g_autoptr (PvtPageFigures) figures = pvt_page_parse (copy, len, NULL);
-
-          assert_non_null (figures);
-        }
-      else
-        refused (copy, len, PVT_CLIENT_ERROR_PROTOCOL);
     }
 }
 
@@ -596,11 +530,9 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (figures_come_through),
-    cmocka_unit_test (text_comes_through),
     cmocka_unit_test (only_changes_are_written),
     cmocka_unit_test (what_does_not_fit_is_counted),
     cmocka_unit_test (broken_layouts_are_refused),
-    cmocka_unit_test (texts_are_checked),
     cmocka_unit_test (names_are_checked),
     cmocka_unit_test (doubles_and_strangers),
     in_a_root (files_that_are_no_pages),
