@@ -12,6 +12,7 @@ pvt_found_free (PvtFound *found)
   g_free (found->name);
   g_free (found->uuid);
   g_free (found->source);
+  g_free (found->page);
   g_free (found);
 }
 
@@ -33,10 +34,9 @@ static PvtFound *
 found_new (const char *prefix, const char *path, const char *file)
 {
   PvtFound *found = g_new0 (PvtFound, 1);
-  const char *dot = strrchr (file, '.');
 
   found->address = g_strconcat (prefix, path, NULL);
-  found->name = dot && dot > file ? g_strndup (file, (gsize) (dot - file)) : g_strdup (file);
+  found->name = pvt_discover_name (file);
   found->source = g_strdup (strcmp (prefix, "qemu:") == 0 ? "qmp" : "sockets");
   return found;
 }
@@ -59,26 +59,48 @@ list_names (const char *directory, const char *pattern, GError **error)
   return names;
 }
 
-gboolean
-pvt_discover_sockets (const char *where, const char *prefix, GPtrArray *found, GError **error)
+GPtrArray *
+pvt_discover_files (const char *where, GError **error)
 {
   /* What is neither there nor a pattern was meant to be a directory. */
   gboolean whole = g_file_test (where, G_FILE_TEST_IS_DIR)
                    || (!g_file_test (where, G_FILE_TEST_EXISTS) && !strpbrk (where, "*?["));
   g_autofree char *directory = whole ? g_strdup (where) : g_path_get_dirname (where);
   g_autofree char *pattern = whole ? g_strdup ("*") : g_path_get_basename (where);
-  g_autoptr (GPtrArray) names = list_names (directory, pattern, error);
+  GPtrArray *names = list_names (directory, pattern, error);
+
+  for (guint i = 0; names && i < names->len; i++)
+    {
+      char *path = g_build_filename (directory, names->pdata[i], NULL);
+
+      g_free (names->pdata[i]);
+      names->pdata[i] = path;
+    }
+  return names;
+}
+
+char *
+pvt_discover_name (const char *file)
+{
+  const char *dot = strrchr (file, '.');
+
+  return dot && dot > file ? g_strndup (file, (gsize) (dot - file)) : g_strdup (file);
+}
+
+gboolean
+pvt_discover_sockets (const char *where, const char *prefix, GPtrArray *found, GError **error)
+{
+  g_autoptr (GPtrArray) paths = pvt_discover_files (where, error);
   guint n = 0;
 
-  for (guint i = 0; names && i < names->len && n < PVT_DISCOVER_MAX; i++)
+  for (guint i = 0; paths && i < paths->len && n < PVT_DISCOVER_MAX; i++)
     {
-      const char *name = names->pdata[i];
-      g_autofree char *path = g_build_filename (directory, name, NULL);
+      const char *path = paths->pdata[i];
 
       if (!is_socket (path) || !g_utf8_validate (path, -1, NULL))
         continue;
-      g_ptr_array_add (found, found_new (prefix, path, name));
+      g_ptr_array_add (found, found_new (prefix, path, strrchr (path, '/') ? strrchr (path, '/') + 1 : path));
       n++;
     }
-  return names != NULL;
+  return paths != NULL;
 }

@@ -184,6 +184,14 @@
   F (GUEST_ERRORS, "pvtools_guest_errors_total", COUNTER, "Failures to ask the guest, by reason.") \
   F (DROPPED, "pvtools_guest_dropped_samples", GAUGE,                                              \
      "Figures of the guest left out: impossible, given twice, or too many.")                       \
+  F (PAGE, "pvtools_guest_page", GAUGE,                                                            \
+     "1 for the state the guest's shared page is in, 0 for all others.")                           \
+  F (PAGE_AGE, "pvtools_guest_page_unchanged_seconds", GAUGE,                                      \
+     "How long the shared page has been the same, by the host's clock.")                           \
+  F (ROUNDS, "pvtools_guest_channel_rounds_total", COUNTER,                                        \
+     "How often a guest with a shared page was asked over its channel.")                           \
+  F (REST_AGE, "pvtools_guest_channel_age_seconds", GAUGE,                                         \
+     "How old the figures are that the shared page does not hold.")                                \
   F (BUILD, "pvtools_exporter_build_info", GAUGE, "Version of this exporter; always 1.")           \
   F (KNOWN, "pvtools_exporter_guests", GAUGE, "Guests that were discovered.")                      \
   F (BACKED_OFF, "pvtools_exporter_guests_backed_off", GAUGE,                                      \

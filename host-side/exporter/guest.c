@@ -31,6 +31,8 @@ pvt_guest_unref (PvtGuest *guest)
     return;
   pvt_metrics_unref (guest->metrics);
   g_ptr_array_unref (guest->waiters);
+  pvt_metrics_unref (guest->rest.metrics);
+  pvt_shared_clear (&guest->shared);
   g_free (guest->address);
   g_free (guest->channel);
   g_free (guest);
@@ -83,6 +85,48 @@ add_own (PvtGuest *guest, PvtMetrics *metrics, double seconds)
     pvt_metrics_add (metrics, PVT_F_GUEST_ERRORS, (double) guest->errors[i], "reason",
                      pvt_reason_name (i), NULL);
   pvt_metrics_add (metrics, PVT_F_DROPPED, metrics->dropped, NULL);
+  pvt_shared_add_state (&guest->shared, metrics);
+  if (guest->shared.file)
+    pvt_metrics_add (metrics, PVT_F_ROUNDS, (double) guest->rest.rounds, NULL);
+  if (guest->shared.file && guest->shared.state == PVT_SHARED_USED && guest->rest.metrics)
+    pvt_metrics_add (metrics, PVT_F_REST_AGE,
+                     (double) (g_get_monotonic_time () - guest->rest.at) / 1e6, NULL);
+}
+
+static gint64
+back_off (guint failures)
+{
+  return MIN (PVT_BACKOFF_FIRST_US << MIN (failures - 1, 5), PVT_BACKOFF_MAX_US);
+}
+
+void
+pvt_guest_take_rest (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign, const GError *error,
+                     const PvtGuestTimes *times)
+{
+  PvtRest *rest = &guest->rest;
+  gint64 now = g_get_monotonic_time ();
+
+  rest->failures = error ? rest->failures + 1 : 0;
+  rest->due = now + (error ? MAX (back_off (rest->failures), times->rest) : times->rest);
+  if (error || times->rest == 0)
+    return;
+  pvt_metrics_unref (rest->metrics);
+  rest->metrics = pvt_metrics_ref (metrics);
+  rest->at = now;
+  g_strlcpy (rest->boot_id, sign->boot_id, sizeof rest->boot_id);
+}
+
+PvtMetrics *
+pvt_guest_rest (PvtGuest *guest, const PvtGuestTimes *times)
+{
+  PvtRest *rest = &guest->rest;
+
+  if (rest->metrics && rest->at + 2 * times->rest + times->timeout < g_get_monotonic_time ())
+    {
+      g_clear_pointer (&rest->metrics, pvt_metrics_unref);
+      rest->boot_id[0] = '\0';
+    }
+  return rest->metrics ? pvt_metrics_ref (rest->metrics) : NULL;
 }
 
 gint64
@@ -99,11 +143,9 @@ pvt_guest_next_turn (const PvtGuest *guest, gint64 now, gint64 period)
 static gint64
 rest (const PvtGuest *guest, const GError *error, gint64 max_age_us)
 {
-  guint doublings = MIN (guest->failures - 1, 5);
-
   if (pvt_reason_of (error) == PVT_REASON_CONNECT)
     return MIN (max_age_us, G_USEC_PER_SEC);
-  return MIN (PVT_BACKOFF_FIRST_US << doublings, PVT_BACKOFF_MAX_US);
+  return back_off (guest->failures);
 }
 
 /* A channel that is not there is a machine that has ended, as far as can be told

@@ -3,7 +3,7 @@
  * caller holds the lock of PvtGuests; times are of g_get_monotonic_time(). */
 #pragma once
 
-#include "collect.h"
+#include "shared-page.h"
 
 /* A guest that does not answer is left alone this long, doubled each time. */
 #define PVT_BACKOFF_FIRST_US (2 * G_USEC_PER_SEC)
@@ -17,6 +17,18 @@ typedef enum
   PVT_REASON_OTHER,
   PVT_N_REASONS,
 } PvtReason;
+
+/* What the channel told last of a guest that has a page: the page does not hold all. */
+typedef struct
+{
+  PvtMetrics *metrics; /* sealed; NULL: nothing that is recent enough */
+  char boot_id[PVT_HEALTH_BOOT_ID_MAX + 1];
+  gint64 at;           /* when it was told */
+  gint64 due;          /* when it is asked again */
+  guint failures;      /* in a row */
+  guint64 rounds;      /* how often the channel was asked */
+  gboolean asking;
+} PvtRest;
 
 typedef struct
 {
@@ -39,6 +51,8 @@ typedef struct
   gboolean monitored;  /* its machine's monitor tells when it ends, and where the channel is */
   char *channel;       /* by its monitor; NULL: not known */
   gint64 left_at;      /* when it was last left */
+  PvtShared shared;    /* of the thread that asks */
+  PvtRest rest;
 } PvtGuest;
 
 PvtGuest *pvt_guest_new (const char *address);
@@ -53,6 +67,7 @@ typedef struct
   gint64 max_age;  /* how long figures serve, us */
   gint64 refresh;  /* how often it is asked by itself, us; 0: never */
   gint64 timeout;  /* what it has for its answers, us */
+  gint64 rest;     /* how often its channel is asked while its page serves, us; 0: never */
 } PvtGuestTimes;
 
 /* Notes an attempt that took @seconds; @error NULL: it answered. Takes @metrics
@@ -61,6 +76,13 @@ typedef struct
 void pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign,
                        const GError *error, double seconds,
                        const PvtGuestTimes *times);
+
+/* Keeps the answer of the channel, or notes that there was none. @metrics is sealed. */
+void pvt_guest_take_rest (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign, const GError *error,
+                          const PvtGuestTimes *times);
+
+/* The last answer of the channel with a reference, unless it is too old; NULL: none. */
+PvtMetrics *pvt_guest_rest (PvtGuest *guest, const PvtGuestTimes *times);
 
 /* How it is now. */
 PvtHealthState pvt_guest_health (PvtGuest *guest, gint64 now);

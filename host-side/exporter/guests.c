@@ -5,12 +5,17 @@
 #include "gather.h"
 #include "guest.h"
 #include "libvirt-names.h"
+#include "shared-figures.h"
+
+#include <string.h>
 
 /* Threads that ask guests which answered last time, and all others. Those of
  * libvirt have their own: when it hangs, no deadline of ours ends a call. */
 #define WORKERS_TRUSTED 8
 #define WORKERS_DOUBTFUL 24
 #define WORKERS_LIBVIRT 8
+/* Those that ask guests for what their pages do not hold: nobody waits for them. */
+#define WORKERS_REST 8
 
 /* Records that nobody wanted for so long are forgotten. */
 #define FORGET_US (15 * 60 * (gint64) G_USEC_PER_SEC)
@@ -27,7 +32,7 @@ struct _PvtGuests
   GMutex lock;
   GCond told; /* a channel, or the end */
   GHashTable *by_address; /* PvtGuest */
-  GThreadPool *trusted, *doubtful, *libvirt;
+  GThreadPool *trusted, *doubtful, *libvirt, *rest;
   PvtGatherTimer *timer;
   gint64 swept;
   gboolean ending; /* who is in the queue is not asked any more */
@@ -105,7 +110,7 @@ static PvtGuestTimes
 times_of (const PvtGuestsConfig *config)
 {
   return (PvtGuestTimes){ (gint64) config->max_age_ms * 1000, (gint64) config->refresh_ms * 1000,
-                          (gint64) config->timeout_ms * 1000 };
+                          (gint64) config->timeout_ms * 1000, (gint64) config->rest_ms * 1000 };
 }
 
 /* With the lock held, and dropped meanwhile. Where the guest is asked: the caller
@@ -121,6 +126,24 @@ channel_of (PvtGuests *guests, const PvtGuest *guest)
   return g_strdup (guest->monitored ? guest->channel : guest->address);
 }
 
+#define PAGE_SCHEME "page:"
+
+/* A guest that is nothing but its page. */
+static gboolean
+has_channel (const PvtGuest *guest)
+{
+  return !g_str_has_prefix (guest->address, PAGE_SCHEME);
+}
+
+/* The caller frees. */
+static char *
+page_of (PvtGuests *guests, const PvtGuest *guest)
+{
+  if (!has_channel (guest))
+    return g_strdup (guest->address + strlen (PAGE_SCHEME));
+  return guests->config.page_of ? guests->config.page_of (guests->config.user_data, guest->address) : NULL;
+}
+
 static void
 collect (const char *channel, int timeout_ms, PvtMetrics *metrics, PvtSign *sign, GError **error)
 {
@@ -131,19 +154,136 @@ collect (const char *channel, int timeout_ms, PvtMetrics *metrics, PvtSign *sign
                          "the monitor does not tell where the agent's channel is");
 }
 
+/* What only the channel tells. All else of it is of a time that is over. */
+static gboolean
+is_rest (PvtFamilyId family)
+{
+  return family < PVT_F_UP || family == PVT_F_AGENT || family == PVT_F_HUNG
+         || family == PVT_F_AGENT_REQUESTS || family == PVT_F_AGENT_ERRORS
+         || family == PVT_F_AGENT_UPTIME;
+}
+
+/* The same while filesystems are frozen: what must not be touched is not told. */
+static gboolean
+is_rest_while_frozen (PvtFamilyId family)
+{
+  return is_rest (family) && !(family >= PVT_F_FS_SIZE && family <= PVT_F_FS_ERROR);
+}
+
+/* One look at a guest: its page if that serves, or else its channel. */
+typedef struct
+{
+  PvtMetrics *metrics;
+  PvtSign sign;
+  GError *error;
+  double seconds;
+  gboolean by_page;
+} Round;
+
+/* Without the lock. */
+static void
+look_at_page (PvtGuests *guests, PvtGuest *guest, PvtMetrics *rest, const char *boot_id, Round *round)
+{
+  const PvtGuestTimes times = times_of (&guests->config);
+  /* Whom nobody can ask is worth waiting for. */
+  gint64 patience = has_channel (guest) && times.rest ? 0 : times.timeout;
+  g_autoptr (PvtPageFigures) figures
+      = pvt_shared_read (&guest->shared, boot_id, patience, &round->error);
+
+  round->by_page = figures != NULL;
+  if (figures == NULL)
+    return;
+  pvt_shared_figures_add (round->metrics, figures);
+  round->sign.frozen = figures->frozen;
+  g_strlcpy (round->sign.boot_id, figures->boot_id, sizeof round->sign.boot_id);
+  if (rest)
+    pvt_metrics_add_missing (round->metrics, rest, figures->frozen ? is_rest_while_frozen : is_rest);
+}
+
+/* With the lock held, and dropped meanwhile. */
+static void
+ask_channel (PvtGuests *guests, PvtGuest *guest, Round *round)
+{
+  g_autofree char *channel = channel_of (guests, guest);
+
+  guest->rest.rounds++;
+  g_mutex_unlock (&guests->lock);
+  g_clear_error (&round->error);
+  collect (channel, guests->config.timeout_ms, round->metrics, &round->sign, &round->error);
+  g_mutex_lock (&guests->lock);
+}
+
+/* With the lock held, and dropped meanwhile. */
+static void
+go_round (PvtGuests *guests, PvtGuest *guest, Round *round)
+{
+  const PvtGuestTimes times = times_of (&guests->config);
+  g_autoptr (PvtMetrics) rest = pvt_guest_rest (guest, &times);
+  g_autofree char *boot_id = g_strdup (guest->rest.boot_id);
+  gint64 began = g_get_monotonic_time ();
+
+  round->metrics = pvt_metrics_new ();
+  g_mutex_unlock (&guests->lock);
+  {
+    g_autofree char *file = page_of (guests, guest);
+
+    pvt_shared_set_file (&guest->shared, file);
+    if (file)
+      look_at_page (guests, guest, rest, boot_id, round);
+  }
+  g_mutex_lock (&guests->lock);
+  if (!round->by_page && has_channel (guest))
+    ask_channel (guests, guest, round);
+  if (guests->config.libvirt_names)
+    pvt_libvirt_names_add (round->metrics);
+  round->seconds = (double) (g_get_monotonic_time () - began) / 1e6;
+}
+
+/* With the lock held: what its page does not hold is asked when it is old, and nobody
+ * waits for that. */
+static void
+renew_rest (PvtGuests *guests, PvtGuest *guest)
+{
+  if (guests->config.rest_ms == 0 || !has_channel (guest) || guest->rest.asking
+      || guest->rest.due > g_get_monotonic_time ())
+    return;
+  guest->rest.asking = TRUE;
+  g_thread_pool_push (guests->rest, pvt_guest_ref (guest), NULL);
+}
+
+/* A thread's work: the rest of one guest. */
+static void
+ask_rest (gpointer data, gpointer user_data)
+{
+  PvtGuest *guest = data;
+  PvtGuests *guests = user_data;
+  const PvtGuestTimes times = times_of (&guests->config);
+  Round round = { .metrics = pvt_metrics_new () };
+
+  g_mutex_lock (&guests->lock);
+  if (!guests->ending)
+    {
+      ask_channel (guests, guest, &round);
+      pvt_metrics_seal (round.metrics);
+      if (round.error)
+        guest->errors[pvt_reason_of (round.error)]++;
+      pvt_guest_take_rest (guest, round.metrics, &round.sign, round.error, &times);
+    }
+  guest->rest.asking = FALSE;
+  g_mutex_unlock (&guests->lock);
+  pvt_metrics_unref (round.metrics);
+  g_clear_error (&round.error);
+  pvt_guest_unref (guest);
+}
+
 /* A thread's work: one guest. */
 static void
 ask (gpointer data, gpointer user_data)
 {
   PvtGuest *guest = data;
   PvtGuests *guests = user_data;
-  PvtMetrics *metrics;
-  PvtSign sign = { 0 };
-  g_autofree char *channel = NULL;
-  g_autoptr (GError) error = NULL;
   const PvtGuestTimes times = times_of (&guests->config);
-  gint64 began;
-  double seconds;
+  Round round = { 0 };
 
   g_mutex_lock (&guests->lock);
   /* It waited in the queue for so long that nobody waits for it any more. */
@@ -151,20 +291,17 @@ ask (gpointer data, gpointer user_data)
     {
       if (guest->in_turn && guest->metrics)
         count_late (guests, guest);
-      channel = channel_of (guests, guest);
-      g_mutex_unlock (&guests->lock);
-      metrics = pvt_metrics_new ();
-      began = g_get_monotonic_time ();
-      collect (channel, guests->config.timeout_ms, metrics, &sign, &error);
-      if (guests->config.libvirt_names)
-        pvt_libvirt_names_add (metrics);
-      seconds = (double) (g_get_monotonic_time () - began) / 1e6;
-      g_mutex_lock (&guests->lock);
-      count (guests, error == NULL, seconds);
-      pvt_guest_finish (guest, metrics, &sign, error, seconds, &times);
+      go_round (guests, guest, &round);
+      count (guests, round.error == NULL, round.seconds);
+      pvt_guest_finish (guest, round.metrics, &round.sign, round.error, round.seconds, &times);
+      if (round.by_page)
+        renew_rest (guests, guest);
+      else if (guest->shared.file)
+        pvt_guest_take_rest (guest, guest->metrics, &round.sign, round.error, &times);
     }
   tell_waiters (guests, guest);
   g_mutex_unlock (&guests->lock);
+  g_clear_error (&round.error);
   pvt_guest_unref (guest);
 }
 
@@ -197,6 +334,7 @@ pvt_guests_new (const PvtGuestsConfig *config)
   guests->trusted = g_thread_pool_new (ask, guests, WORKERS_TRUSTED, FALSE, NULL);
   guests->doubtful = g_thread_pool_new (ask, guests, WORKERS_DOUBTFUL, FALSE, NULL);
   guests->libvirt = g_thread_pool_new (ask, guests, WORKERS_LIBVIRT, FALSE, NULL);
+  guests->rest = g_thread_pool_new (ask_rest, guests, WORKERS_REST, FALSE, NULL);
   guests->timer = pvt_gather_timer_new ();
   make_states (guests);
   return guests;
@@ -212,6 +350,7 @@ pvt_guests_free (PvtGuests *guests)
   g_thread_pool_free (guests->trusted, FALSE, TRUE);
   g_thread_pool_free (guests->doubtful, FALSE, TRUE);
   g_thread_pool_free (guests->libvirt, FALSE, TRUE);
+  g_thread_pool_free (guests->rest, FALSE, TRUE);
   pvt_gather_timer_free (guests->timer);
   g_hash_table_unref (guests->by_address);
   for (guint i = 0; i < PVT_HEALTH_N_STATES; i++)

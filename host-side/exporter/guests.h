@@ -21,6 +21,11 @@ typedef struct
   int max_age_ms; /* how long figures serve */
   int refresh_ms; /* how often guests are asked by themselves; 0: when somebody wants to know */
   gboolean libvirt_names;
+  int rest_ms;    /* how often a guest whose page serves is asked for the rest; 0: never */
+  /* The file of a guest's shared page, which the caller frees; NULL: it has none. May be
+   * NULL. From any thread. */
+  char *(*page_of) (gpointer user_data, const char *address);
+  gpointer user_data;
 } PvtGuestsConfig;
 
 typedef struct _PvtGuests PvtGuests;

@@ -17,7 +17,7 @@ typedef struct
 {
   char *listen, *once, *textfile;
   PvtTargetsConfig targets;
-  double timeout, max_age, refresh;
+  double timeout, max_age, refresh, page_rest;
   gboolean all_guests, libvirt_names, monitors, version;
 } Options;
 
@@ -52,7 +52,8 @@ check (const Options *o, int argc, char **argv, PvtGuestsConfig *config, GError 
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, why);
   return !why && to_ms (o->timeout, 0.1, "--timeout", &config->timeout_ms, error)
          && to_ms (o->max_age, 0, "--max-age", &config->max_age_ms, error)
-         && to_ms (o->refresh, 0, "--refresh", &config->refresh_ms, error);
+         && to_ms (o->refresh, 0, "--refresh", &config->refresh_ms, error)
+         && to_ms (o->page_rest, 0, "--page-rest", &config->rest_ms, error);
 }
 
 /* One guest to standard output; the exit code says whether it answered. */
@@ -131,8 +132,10 @@ run (Options *o, int argc, char **argv, GError **error)
   if (!check (o, argc, argv, &config, error))
     return 2;
   exporter.refreshed = config.refresh_ms > 0;
-  exporter.guests = pvt_guests_new (&config);
   exporter.targets = pvt_targets_new (&o->targets);
+  config.page_of = pvt_targets_page;
+  config.user_data = exporter.targets;
+  exporter.guests = pvt_guests_new (&config);
   if (o->once)
     code = once (exporter.guests, o->once, config.timeout_ms);
   else if (o->textfile)
@@ -152,13 +155,15 @@ static const char summary[]
 int
 main (int argc, char **argv)
 {
-  Options o = { .timeout = 5, .max_age = 5 };
+  Options o = { .timeout = 5, .max_age = 5, .page_rest = 60 };
   const GOptionEntry entries[] = {
     { "listen", 'l', 0, G_OPTION_ARG_STRING, &o.listen, "where to serve (" DEFAULT_LISTEN ")", "ADDRESS:PORT" },
     { "sockets", 's', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.targets.sockets, "agents' unix sockets; may be given again", "DIR" },
     { "qmp", 'q', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.targets.qmp, "QEMUs' monitors; may be given again", "DIR" },
     { "monitors", 0, 0, G_OPTION_ARG_NONE, &o.monitors, "keep a connection to each of --qmp, for pvtools_guest_health", NULL },
     { "libvirt", 0, 0, G_OPTION_ARG_NONE, &o.targets.libvirt, "running domains of libvirt", NULL },
+    { "pages", 'p', 0, G_OPTION_ARG_FILENAME_ARRAY, &o.targets.pages, "memory that guests share, in files named as they are; may be given again", "DIR" },
+    { "page-rest", 0, 0, G_OPTION_ARG_DOUBLE, &o.page_rest, "how often a guest whose page serves is asked for what that does not hold; 0 never (60)", "SECONDS" },
     { "allow", 'a', 0, G_OPTION_ARG_STRING_ARRAY, &o.targets.allow, "addresses that may be asked for without being discovered, e.g. 'vsock:*:9999'", "PATTERN" },
     { "all-guests", 0, 0, G_OPTION_ARG_NONE, &o.all_guests, "/metrics has all guests, too, with a label guest", NULL },
     { "libvirt-names", 0, 0, G_OPTION_ARG_NONE, &o.libvirt_names, "the same figures as libvirt_domain_..., too", NULL },

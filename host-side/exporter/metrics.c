@@ -160,6 +160,26 @@ pvt_metrics_add_like (PvtMetrics *metrics, PvtFamilyId family, double value, con
 }
 
 void
+pvt_metrics_add_missing (PvtMetrics *metrics, const PvtMetrics *sealed,
+                         gboolean (*wanted) (PvtFamilyId family))
+{
+  g_autofree guint8 *here = g_malloc0 (PVT_N_FAMILIES);
+
+  for (guint i = 0; i < metrics->samples->len; i++)
+    here[g_array_index (metrics->samples, PvtSample, i).family] = TRUE;
+  for (guint i = 0; i < sealed->samples->len; i++)
+    {
+      const PvtSample *sample = &g_array_index (sealed->samples, PvtSample, i);
+      gsize start = metrics->labels->len;
+
+      if (here[sample->family] || !wanted (sample->family))
+        continue;
+      g_string_append (metrics->labels, sealed->labels->str + sample->labels);
+      keep (metrics, sample->family, (PvtSuffix) sample->suffix, sample->value, start);
+    }
+}
+
+void
 pvt_metrics_add_histogram (PvtMetrics *metrics, PvtFamilyId family, const double *bounds,
                            const guint64 *counts, guint n_bounds, double sum)
 {

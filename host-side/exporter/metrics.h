@@ -62,6 +62,10 @@ void pvt_metrics_add (PvtMetrics *metrics, PvtFamilyId family, double value,
 void pvt_metrics_add_like (PvtMetrics *metrics, PvtFamilyId family, double value,
                            const char *prefix, guint32 labels);
 
+/* Adds the samples of @sealed whose families are not here yet, where @wanted says so. */
+void pvt_metrics_add_missing (PvtMetrics *metrics, const PvtMetrics *sealed,
+                              gboolean (*wanted) (PvtFamilyId family));
+
 /* From here on the reserve may be used: whatever the guest said, our own figures
  * find room. */
 void pvt_metrics_open_reserve (PvtMetrics *metrics);

@@ -44,6 +44,7 @@ pvt_targets_free (PvtTargets *targets)
   g_strfreev (targets->config.sockets);
   g_strfreev (targets->config.qmp);
   g_strfreev (targets->config.allow);
+  g_strfreev (targets->config.pages);
   g_mutex_clear (&targets->lock);
   g_free (targets);
 }
@@ -63,6 +64,7 @@ found_copy (const PvtFound *found)
   copy->name = g_strdup (found->name);
   copy->uuid = g_strdup (found->uuid);
   copy->source = g_strdup (found->source);
+  copy->page = g_strdup (found->page);
   return copy;
 }
 
@@ -160,13 +162,16 @@ pvt_targets_list (PvtTargets *targets)
   refresh_libvirt (targets);
   if (targets->found_at == 0 || targets->found_at + DIRECTORIES_US < now)
     {
-      g_clear_pointer (&targets->found, g_ptr_array_unref);
+      g_autoptr (GPtrArray) before = targets->found;
+
       targets->found = list_new ();
       add_directories (targets->config.sockets, "unix:", targets->found);
       add_directories (targets->config.qmp, "qemu:", targets->found);
       for (guint i = 0; targets->domains && i < targets->domains->len; i++)
         g_ptr_array_add (targets->found, found_copy (targets->domains->pdata[i]));
       remove_doubles (targets->found);
+      for (guint i = 0; targets->config.pages && targets->config.pages[i]; i++)
+        pvt_discover_pages (targets->config.pages[i], before, targets->found, NULL);
       make_names_unique (targets->found);
       targets->found_at = now;
     }
@@ -229,6 +234,21 @@ find (PvtTargets *targets, const char *target)
   const PvtFound *one = find_in (found, target);
 
   return one ? g_strdup (one->address) : NULL;
+}
+
+char *
+pvt_targets_page (gpointer user_data, const char *address)
+{
+  PvtTargets *targets = user_data;
+
+  if (targets->config.pages == NULL)
+    return NULL;
+  {
+    g_autoptr (GPtrArray) found = pvt_targets_list (targets);
+    const PvtFound *one = find_in (found, address);
+
+    return one ? g_strdup (one->page) : NULL;
+  }
 }
 
 char *

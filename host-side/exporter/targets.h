@@ -12,6 +12,7 @@ typedef struct
 {
   char **sockets, **qmp; /* directories, or with a pattern as the last part */
   gboolean libvirt;
+  char **pages; /* as sockets, of shared pages */
   char **allow; /* patterns of addresses */
 } PvtTargetsConfig;
 
@@ -35,6 +36,10 @@ char *pvt_targets_resolve (PvtTargets *targets, const char *target);
 /* What a guest is called that is asked for as @target; for one that was not
  * discovered, @target. The caller frees. */
 char *pvt_targets_name (PvtTargets *targets, const char *target);
+
+/* The file of the shared page of the guest with that address, which the caller frees;
+ * NULL when it has none. For PvtGuestsConfig. */
+char *pvt_targets_page (gpointer targets, const char *address);
 
 /* Whether a pattern takes the address: '*' does not pass a slash, and there is
  * no way back up ("..") in a path. */

@@ -2,6 +2,7 @@
 """Writes a shared page as a guest may, good and bad: protocol/page/layout.h."""
 
 import struct
+import threading
 import time
 
 HEADER = "<16sIIIIIIIIQQQQII40s32s"
@@ -38,3 +39,45 @@ def page(figures, *, updates=1, period=1000, flags=0, boot=BOOT, realtime=None, 
                        len(figures), 160, 16, updates, time.monotonic_ns() if monotonic is None else monotonic,
                        time.time_ns() if realtime is None else realtime, omitted, period, 0, boot.encode(), b"9.9")
     return head + table + values + bytes(names)
+
+
+class Writer(threading.Thread):
+    """A guest that writes its page again and again, as @make says: updates -> bytes. Ends with
+    the context; what it wrote last stays."""
+
+    def __init__(self, path, make, pause=0.05):
+        super().__init__(daemon=True)
+        self.path, self.make, self.pause = path, make, pause
+        self.over = threading.Event()
+        self.updates = 0
+
+    def write(self):
+        self.updates += 1
+        data = self.make(self.updates)
+        with open(self.path, "r+b") as file:
+            if len(data) > SEQUENCE + 4:
+                file.seek(SEQUENCE)
+                file.write(struct.pack("<I", 2 * self.updates - 1))
+                file.flush()
+                file.seek(0)
+                file.write(data[:SEQUENCE] + struct.pack("<I", 2 * self.updates - 1) + data[SEQUENCE + 4:])
+                file.flush()
+                file.seek(SEQUENCE)
+                file.write(data[SEQUENCE:SEQUENCE + 4])
+            else:
+                file.write(data)
+
+    def run(self):
+        while not self.over.wait(self.pause):
+            self.write()
+
+    def __enter__(self):
+        with open(self.path, "ab") as file:
+            file.truncate(65536)
+        self.write()
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
