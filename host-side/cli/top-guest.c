@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top-guest.h"
 
+#include "page-look.h"
+#include "top-page.h"
+
 #include <string.h>
 
 #define RETRY_MS 2000
@@ -19,6 +22,10 @@ typedef struct
   PvtWatch *watch;
   guint timer;
   gboolean closed;
+  PvtTopPage *page;
+  gboolean alone;            /* it has no channel */
+  gboolean by_channel;       /* or by its page */
+  gboolean starting, polling; /* an answer of the channel is still to come */
 } Guest;
 
 static void start (Guest *guest);
@@ -182,7 +189,8 @@ polled (GObject *source G_GNUC_UNUSED, GAsyncResult *result, gpointer data)
   Guest *guest = data;
   Answer *answer = g_task_propagate_pointer (G_TASK (result), NULL);
 
-  if (answer && !guest->closed)
+  guest->polling = FALSE;
+  if (answer && !guest->closed && guest->by_channel)
     {
       if (answer->error)
         set_trouble (guest, answer->error);
@@ -202,6 +210,7 @@ poll_now (gpointer data)
   g_autoptr (GTask) task = NULL;
 
   guest->timer = 0;
+  guest->polling = TRUE;
   g_atomic_ref_count_inc (&guest->refs);
   task = g_task_new (NULL, NULL, polled, guest);
   g_task_set_task_data (task, guest, NULL);
@@ -254,7 +263,8 @@ on_started (GObject *source, GAsyncResult *result, gpointer data)
   g_autoptr (GError) error = NULL;
   gboolean ok = pvt_watch_start_finish (PVT_WATCH (source), result, &error);
 
-  if (guest->closed)
+  guest->starting = FALSE;
+  if (guest->closed || !guest->by_channel)
     pvt_watch_stop (PVT_WATCH (source));
   else if (ok)
     {
@@ -273,12 +283,65 @@ on_started (GObject *source, GAsyncResult *result, gpointer data)
 static void
 start (Guest *guest)
 {
+  guest->starting = TRUE;
   g_atomic_ref_count_inc (&guest->refs);
   pvt_watch_start_async (guest->watch, guest->options->timeout_ms, on_started, guest);
 }
 
+/* ---- page or channel ---- */
+
+static void
+use_channel (Guest *guest)
+{
+  if (guest->by_channel)
+    return;
+  guest->by_channel = TRUE;
+  /* What was under way when it was left goes on. */
+  if (!guest->starting && !guest->polling)
+    start (guest);
+}
+
+static void
+leave_channel (Guest *guest)
+{
+  if (!guest->by_channel)
+    return;
+  guest->by_channel = FALSE;
+  g_clear_handle_id (&guest->timer, g_source_remove);
+  if (!guest->starting)
+    pvt_watch_stop (guest->watch);
+  pvt_top_state_clear (&guest->shown.state);
+}
+
+static void
+on_page (const PvtPageFigures *figures, const char *why, gpointer data)
+{
+  Guest *guest = data;
+  g_autoptr (GError) error = NULL;
+
+  if (figures)
+    {
+      leave_channel (guest);
+      pvt_top_take_page (&guest->shown.state, figures);
+      g_clear_pointer (&guest->shown.trouble, g_free);
+      guest->shown.source = "page";
+      guest->shown.reports++;
+      changed (guest);
+    }
+  else if (why && guest->alone)
+    {
+      error = g_error_new_literal (PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_FAILED, why);
+      set_trouble (guest, error);
+    }
+  else if (why && !guest->by_channel)
+    {
+      pvt_top_state_clear (&guest->shown.state);
+      use_channel (guest);
+    }
+}
+
 PvtTopGuest *
-pvt_top_guest_new (const char *name, const char *address, const PvtTopOptions *options)
+pvt_top_guest_new (const char *name, const char *address, const char *page, const PvtTopOptions *options)
 {
   static const PvtMetricGroup groups[]
       = { PVT_METRIC_GROUP_CPU,  PVT_METRIC_GROUP_MEMORY, PVT_METRIC_GROUP_LOAD,
@@ -299,7 +362,11 @@ pvt_top_guest_new (const char *name, const char *address, const PvtTopOptions *o
                          MAX (period, FILESYSTEMS_S * 1000), TRUE);
   g_signal_connect (guest->watch, "event", G_CALLBACK (on_event), guest);
   g_signal_connect (guest->watch, "closed", G_CALLBACK (on_closed), guest);
-  start (guest);
+  guest->alone = pvt_page_address_file (address) != NULL;
+  if (page)
+    guest->page = pvt_top_page_new (page, period, on_page, guest);
+  else
+    use_channel (guest);
   return &guest->shown;
 }
 
@@ -309,6 +376,7 @@ pvt_top_guest_free (PvtTopGuest *shown)
   Guest *guest = (Guest *) shown;
 
   guest->closed = TRUE;
+  g_clear_pointer (&guest->page, pvt_top_page_free);
   g_clear_handle_id (&guest->timer, g_source_remove);
   g_signal_handlers_disconnect_by_data (guest->watch, guest);
   g_clear_object (&guest->watch);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A guest that top shows. Its figures are pushed on the extended channel; where
- * there is none, as with a stock qemu-ga, it is asked once an interval on a thread.
+ * A guest that top shows. Its figures are read in its shared page, where it has one that
+ * serves, or else pushed on the extended channel; where there is none, as with a stock
+ * qemu-ga, it is asked once an interval on a thread.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 typedef struct
 {
   char *name, *address;
-  const char *source; /* "pushed", "polled" or "-"; static */
+  const char *source; /* "page", "pushed", "polled" or "-"; static */
   char *trouble;      /* why there are no figures; NULL: there are, or will be */
   PvtTopState state;
   guint reports;      /* that have come */
@@ -25,8 +26,10 @@ typedef struct
   gpointer user_data;
 } PvtTopOptions;
 
-/* Begins at once; @options must stay. From the default main context. */
-PvtTopGuest *pvt_top_guest_new (const char *name, const char *address, const PvtTopOptions *options);
+/* Begins at once; @options must stay. @page: the file of its shared page, may be NULL; the
+ * address of a guest without a channel is page:/file. From the default main context. */
+PvtTopGuest *pvt_top_guest_new (const char *name, const char *address, const char *page,
+                                const PvtTopOptions *options);
 void pvt_top_guest_free (PvtTopGuest *guest);
 
 /* TRUE once it has all it will have, or never will. */

@@ -2,6 +2,7 @@
 /* top: all guests, live. A screen on a terminal, tables on anything else. */
 #include "discover.h"
 #include "output.h"
+#include "page-look.h"
 #include "top-guest.h"
 
 #include <glib-unix.h>
@@ -323,7 +324,7 @@ show (Top *top, GPtrArray *found)
     {
       const PvtFound *guest = found->pdata[i];
 
-      g_ptr_array_add (top->guests, pvt_top_guest_new (guest->name, guest->address, &top->options));
+      g_ptr_array_add (top->guests, pvt_top_guest_new (guest->name, guest->address, guest->page, &top->options));
     }
   if (top->screen)
     open_screen (top);
@@ -344,7 +345,7 @@ show (Top *top, GPtrArray *found)
 
 typedef struct
 {
-  char **sockets, **qmp, *sort;
+  char **sockets, **qmp, **pages, *sort;
   gboolean libvirt, reverse, once, batch;
   double interval;
   gint64 count;
@@ -378,6 +379,7 @@ add_named (GPtrArray *found, const char *address)
   guest->address = g_strdup (address);
   guest->name = g_strdup (address);
   guest->source = g_strdup ("named");
+  guest->page = g_strdup (pvt_page_address_file (address));
   g_ptr_array_add (found, guest);
 }
 
@@ -393,11 +395,23 @@ add_sockets (char **where, const char *prefix, GPtrArray *found, GError **error)
   return TRUE;
 }
 
+/* Those of guests that were found, and guests that are nothing else. */
+static gboolean
+add_pages (char **where, GPtrArray *found, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+
+  for (guint i = 0; where && where[i]; i++)
+    if (!pvt_discover_pages (where[i], NULL, found, &failure))
+      return usage (error, where[i], failure->message);
+  return TRUE;
+}
+
 /* Without a word about which, libvirt's are meant. */
 static gboolean
 find_guests (const Words *words, char *const *named, const char *first, GPtrArray *found, GError **error)
 {
-  gboolean any = first || words->sockets || words->qmp;
+  gboolean any = first || words->sockets || words->qmp || words->pages;
 
   if (first)
     add_named (found, first);
@@ -405,7 +419,9 @@ find_guests (const Words *words, char *const *named, const char *first, GPtrArra
     add_named (found, named[i]);
   if (!add_sockets (words->sockets, "unix:", found, error) || !add_sockets (words->qmp, "qemu:", found, error))
     return FALSE;
-  return (any && !words->libvirt) || pvt_discover_libvirt (found, error);
+  if ((!any || words->libvirt) && !pvt_discover_libvirt (found, error))
+    return FALSE;
+  return add_pages (words->pages, found, error);
 }
 
 static gboolean
@@ -415,6 +431,7 @@ run_top (PvtCli *cli, int argc, char **argv, GError **error)
   const GOptionEntry entries[] = {
     { "sockets", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &words.sockets, NULL, NULL },
     { "qmp", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &words.qmp, NULL, NULL },
+    { "pages", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &words.pages, NULL, NULL },
     { "libvirt", 0, 0, G_OPTION_ARG_NONE, &words.libvirt, NULL, NULL },
     { "sort", 's', 0, G_OPTION_ARG_STRING, &words.sort, NULL, NULL },
     { "reverse", 'r', 0, G_OPTION_ARG_NONE, &words.reverse, NULL, NULL },
@@ -439,10 +456,11 @@ run_top (PvtCli *cli, int argc, char **argv, GError **error)
     }
   g_strfreev (words.sockets);
   g_strfreev (words.qmp);
+  g_strfreev (words.pages);
   g_free (words.sort);
   return ok;
 }
 
 const PvtVerb pvt_verb_top
-    = { "top", "[--sockets DIR] [--qmp DIR] [--libvirt] [--sort KEY] [--reverse] [--interval S] [--once] [--batch] [--count N]",
+    = { "top", "[--sockets DIR] [--qmp DIR] [--libvirt] [--pages DIR] [--sort KEY] [--reverse] [--interval S] [--once] [--batch] [--count N]",
         "all guests live: CPU, memory, load, disks, network", TRUE, run_top };
