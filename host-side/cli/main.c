@@ -2,6 +2,7 @@
 /* pvtools: the host's command. */
 #include "cli.h"
 #include "help.h"
+#include "json-text.h"
 #include "output.h"
 #include "page-look.h"
 
@@ -301,7 +302,7 @@ complain (const PvtCli *cli, const char *verb, const GError *error)
       json_builder_add_int_value (builder, code);
       json_builder_end_object (builder);
       node = json_builder_get_root (builder);
-      text = json_to_string (node, FALSE);
+      text = pvt_json_text (node, FALSE);
       fprintf (stderr, "%s\n", text);
       return code;
     }

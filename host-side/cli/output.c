@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "json-text.h"
 #include "output.h"
 
 #include <math.h>
@@ -175,7 +176,7 @@ pvt_print_escaped (const char *text)
 void
 pvt_print_json (JsonNode *node)
 {
-  g_autofree char *text = json_to_string (node, TRUE);
+  g_autofree char *text = pvt_json_text (node, TRUE);
 
   pvt_print_escaped (text);
   putchar ('\n');

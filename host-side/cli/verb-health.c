@@ -3,6 +3,7 @@
  * one crashed or hangs. */
 #include "host-side/health/crash-store.h"
 #include "host-side/health/watch.h"
+#include "json-text.h"
 #include "output.h"
 
 #include <glib-unix.h>
@@ -140,7 +141,7 @@ static void
 print_object (JsonBuilder *builder)
 {
   g_autoptr (JsonNode) root = json_builder_get_root (builder);
-  g_autofree char *text = json_to_string (root, FALSE);
+  g_autofree char *text = pvt_json_text (root, FALSE);
 
   puts (text);
   fflush (stdout);
