@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -30,7 +31,10 @@ def has_kvm():
 ON_VMM = os.environ.get("PVT_MACHINE") == "vmm"
 # What a test may need that our VMM has not, and what it is skipped with.
 LACKS = {
+    "controllers": "all disks of our VMM are virtio-blk",
+    "firmware-tables": "our VMM has no SMBIOS, whose identity a guest is known by",
     "hotplug": "our VMM plugs nothing into a running guest",
+    "large-sectors": "the sectors of our VMM's disks have 512 bytes",
     "legacy-serial": "our VMM has one serial line, the console's",
     "migration": "our VMM saves and restores no guest",
     "rtc": "our VMM has no clock of its own that a test could set",
@@ -39,6 +43,7 @@ LACKS = {
     "watchdog": "our VMM has no watchdog",
     "registers": "our VMM does not show its processors' registers",
     "panic-actions": "with our VMM a panic is the guest's end",
+    "overlays": "snapshots of our VMM are copies where it runs; test_vmm and test_vmm_disks have them",
     "memory-files": "our VMM has nothing of ERST, and one shared page, whose file is where it runs",
     "host-network": "a nested guest may be between this machine and the guest's network",
 }
@@ -53,7 +58,11 @@ def needs(*features):
 
 class Machine:
     """What a guest has for tests, whatever runs it. A context manager. The test itself
-    holds the first monitor; what it tests uses the second, at `address`."""
+    holds the first monitor; what it tests uses the second, at `address`.
+
+    Who runs it gives start(), and end() if more than a process is to be ended."""
+
+    STARTS = 30  # seconds for its monitor to be there
 
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="pvt-vm-"))
@@ -63,22 +72,49 @@ class Machine:
         self.second = self.directory / "second.sock"
         self.address = f"qemu:{self.second}"
         self.console = self.directory / "console.log"
+        self.said = self.directory / "machine.err"  # by who runs it
         self.process = self.monitor = None
 
-    def show_console(self):
-        if self.console.exists():
-            for line in self.console.read_text(errors="replace").splitlines()[-30:]:
-                print(f"# console: {line}", flush=True)
+    def start(self):
+        """What runs it, as subprocess.Popen has it."""
+        raise NotImplementedError
 
-    def connect_monitor(self, messages, timeout=30):
-        """What it says while it does not start is in @messages."""
-        deadline = time.monotonic() + timeout
+    def end(self):
+        """It has ended; its directory is still there."""
+
+    def __enter__(self):
+        self.process = self.start()
+        try:
+            self.monitor = self.connect_monitor()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.show_console()
+        if self.monitor:
+            self.monitor.close()
+        self.process.kill()
+        self.process.wait()
+        self.end()
+        shutil.rmtree(self.directory)
+
+    def show_console(self):
+        for path, who, lines in ((self.console, "console", 30), (self.said, "machine", 10)):
+            if path.exists():
+                for line in path.read_text(errors="replace").splitlines()[-lines:]:
+                    print(f"# {who}: {line}", flush=True)
+
+    def connect_monitor(self):
+        deadline = time.monotonic() + self.STARTS
         while True:
             try:
                 return Qmp(self.qmp_socket)
             except (OSError, EOFError):
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    said = messages.read_text(errors="replace") if messages.exists() else ""
+                    said = self.said.read_text(errors="replace") if self.said.exists() else ""
                     raise RuntimeError(f"the machine did not start: {said}") from None
                 time.sleep(0.05)
 

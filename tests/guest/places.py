@@ -55,12 +55,16 @@ class Here:
         subprocess.run(["cp", "--reflink=auto", "--sparse=always", path, copy], check=True)
         return copy
 
-    def start(self, words, directory, sockets, _files):
+    def grow(self, path, size):
+        """A disk that is kept may have @size from now on: its file is made larger by the VMM."""
+
+    def start(self, words, _directory, sockets, _files, said):
+        """pvtools-vmm with @words; @sockets: {path here: path where it runs}. What it says goes to @said."""
         for path, target in sockets.items():
             if path != target:
                 path.symlink_to(target)
         return subprocess.Popen([vhostuser.find_vmm(), *map(str, words)], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=(directory / "vmm.err").open("wb"))
+                                stdout=subprocess.DEVNULL, stderr=said.open("wb"))
 
     def end(self, directory):
         """The guest has ended; the directory is this machine's to remove."""
@@ -108,6 +112,7 @@ class There:
         self.outer = Outer()
         self.outer.__enter__()
         self.sent, self.disks, self.bridges, self.followers = {}, {}, {}, {}
+        self.devices = {}  # by the disk's path here: (its name, its device there)
         try:
             self.outer.sh(f"relay {relay.PORT} > /dev/null 2>&1 & mkdir /inner; "
                           "while ! grep -q :2328 /proc/net/tcp; do sleep 0.1; done")
@@ -142,7 +147,7 @@ class There:
         if "OK" not in text:
             raise RuntimeError(f"drive_add: {text}")
         monitor.command("device_add", driver="scsi-hd", drive=name, id=name, serial=name)
-        return self.outer.sh(f"""
+        device = self.outer.sh(f"""
             for i in $(seq 600); do
               for d in /sys/block/sd*; do
                 if tr -d '\\0' < $d/device/vpd_pg80 2>/dev/null | grep -q {name}; then
@@ -153,16 +158,26 @@ class There:
               sleep 0.1
             done
             exit 1""").strip()
+        self.devices[path] = name, device
+        return device
 
-    def start(self, words, directory, sockets, files):
+    def grow(self, path, size):
+        """Both guests' disk: the outer one has it before the VMM is told."""
+        name, device = self.devices[path]
+        self.outer.monitor.command("block_resize", device=name, size=size)
+        there = f"/sys/block/{device[5:]}"
+        self.outer.sh(f"for i in $(seq 600); do [ $(cat {there}/size) = {size // 512} ] && exit; "
+                      f"echo 1 > {there}/device/rescan; sleep 0.1; done; exit 1")
+
+    def start(self, words, directory, sockets, files, said):
         def ended():
             for bridge in self.bridges[directory]:
                 bridge.close()
 
-        process = relay.Process(self.relay, ["pvtools-vmm", *words], ended, f"{directory}/vmm.err")
+        process = relay.Process(self.relay, ["pvtools-vmm", *words], ended, said)
         self.bridges[directory] += [relay.Bridge(self.relay, *pair) for pair in sockets.items()]
         self.followers[directory] += [relay.Follower(self.relay, path, path)
-                                      for path in (*files, directory / "vmm.err")]
+                                      for path in (*files, said)]
         return process
 
     def end(self, directory):

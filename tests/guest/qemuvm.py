@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A guest under QEMU: with KVM where the processor has it, emulated where not."""
 
-import shutil
 import subprocess
-import sys
 
 from machine import EXTENDED, MAC, PORT, Machine, has_kvm
 
@@ -50,25 +48,18 @@ class QemuVM(Machine):
         self.arguments += ["-drive", f"file={path},if=none,id=d{number},format=raw",
                            "-device", device.format(drive=f"d{number}")]
 
-    def __enter__(self):
-        self.process = subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL,
-                                        stderr=(self.directory / "qemu.err").open("wb"))
-        try:
-            self.monitor = self.connect_monitor(self.directory / "qemu.err")
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-        return self
+    def keep_disk(self, name, path):
+        """A further disk, whose file is there before and after."""
+        self.arguments += ["-drive", f"file={path},if=none,id={name},format=raw",
+                           "-device", f"virtio-blk-pci,drive={name}"]
 
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            self.show_console()
-        if self.monitor:
-            self.monitor.close()
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.directory)
+    def resize_disk(self, number, size):
+        """While it runs; the @number'th of its scratch disks."""
+        self.monitor.command("block_resize", device=f"d{number}", size=size)
+
+    def start(self):
+        return subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                stderr=self.said.open("wb"))
 
     def pci_slots(self):
         """{device id: (bus, slot, function)} as QEMU placed them."""

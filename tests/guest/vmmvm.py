@@ -7,13 +7,10 @@ more is skipped, and says why.
 
 import re
 import shutil
-import sys
 
 import places
 from machine import EXTENDED, MAC, PORT, Machine, needs
 from tap import Skip
-
-STARTS = 300  # seconds for a VMM to begin in a guest that is emulated
 
 # QEMU's devices: our words for them, or which of LACKS.
 DEVICES = {"virtio-balloon-pci": ["--balloon"], "virtio-rng-pci": ["--rng"],
@@ -66,12 +63,14 @@ def disk_words(device, path):
 class VmmVM(Machine):
     """As QemuVM; in a nested guest where this machine's KVM has no hardware."""
 
+    STARTS = 300  # in a guest that is emulated
+
     def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
                  disks=(), network=True, port=True, paused=False, place=None):
         super().__init__()
         # One control socket, which takes several programs.
         self.sockets = {path: self.qmp_socket for path in (self.qmp_socket, self.second)}
-        self.ids = []
+        self.ids, self.drives = [], []
         try:
             if not smp.isdigit():
                 needs("hotplug")
@@ -88,7 +87,7 @@ class VmmVM(Machine):
                       "--append", f"console=ttyS0 quiet panic=-1 {root}{append}", "--memory", memory,
                       "--cpus", smp, "--serial", self.console, "--qmp", self.qmp_socket]
         if disk:
-            self.add("root", "--disk", f"file={self.place.disk(disk, False, self.directory)},serial=pvtroot")
+            self.add_drive("root", f"file={self.place.disk(disk, False, self.directory)},serial=pvtroot", disk)
         if network:
             self.add("net0", "--net", f"user,mac={MAC}")
         for number, (device, size) in enumerate(disks):
@@ -103,38 +102,40 @@ class VmmVM(Machine):
         self.ids.append(name)
         self.words += words
 
+    def add_drive(self, name, words, path):
+        """Drives are counted on the control socket."""
+        self.add(name, "--disk", words)
+        self.drives.append(path)
+
+    def keep_disk(self, name, path):
+        """A further disk, whose file is there before and after."""
+        self.add_drive(name, f"file={self.place.disk(path, True, self.directory)}", path)
+
+    def resize_disk(self, number, size):
+        """While it runs; the @number'th of its scratch disks."""
+        path = self.directory / f"disk{number}.img"
+        self.place.grow(path, size)
+        self.monitor.command("block_resize", device=f"drive{self.drives.index(path)}", size=size)
+
     def add_disk(self, number, device, size):
         path = self.directory / f"disk{number}.img"
         with path.open("wb") as file:
             file.truncate(size)
         name = re.search(r",id=(\w+)", device)
-        self.add(name[1] if name else f"d{number}", "--disk",
-                 disk_words(device, self.place.disk(path, True, self.directory)))
+        self.add_drive(name[1] if name else f"d{number}",
+                       disk_words(device, self.place.disk(path, True, self.directory)), path)
 
     @property
     def arguments(self):
+        self.end()
+        shutil.rmtree(self.directory)
         raise Skip("it gives QEMU arguments of its own")
 
-    def __enter__(self):
-        self.process = self.place.start(self.words, self.directory, self.sockets, [self.console])
-        try:
-            self.monitor = self.connect_monitor(self.directory / "vmm.err", STARTS)
-        except BaseException:
-            self.__exit__(*sys.exc_info())
-            raise
-        return self
+    def start(self):
+        return self.place.start(self.words, self.directory, self.sockets, [self.console], self.said)
 
-    def __exit__(self, kind, value, trace):
-        if kind is not None:
-            self.show_console()
-            for line in (self.directory / "vmm.err").read_text(errors="replace").splitlines()[-10:]:
-                print(f"# pvtools-vmm: {line}", flush=True)
-        if self.monitor:
-            self.monitor.close()
-        self.process.kill()
-        self.process.wait()
+    def end(self):
         self.place.end(self.directory)
-        shutil.rmtree(self.directory)
 
     def pci_slots(self):
         """Bus 0: the bridge, then the devices in the order of the command line."""
