@@ -10,11 +10,12 @@ The binaries are copied first, so that no other process of either shares their
 pages. For every query command both have: p50 and p99 of the answer time over a unix
 socket, rounds of both alternating so that a noisy machine is noisy for both,
 client and agent on one processor so that the time it takes to wake another,
-which is the machine's and not the agent's, is not in it; beside it the same without
-what an echo that does nothing takes on the same socket (tests/bench/echo.c);
-instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
-and after a 48 MB guest-file-read, all processes of an agent together. With --guest also the answer times of both in
-micro guests side by side, over virtio-serial. Prints tables; ratios below 1 are
+which is the machine's and not the agent's, is not in it. Beside it the floor: what
+an echo that does nothing takes for as many bytes there and back on the same socket
+(tests/bench/echo.c), and the ratio of what each agent adds to that.
+Instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
+and after a 48 MB guest-file-read, all processes of an agent together. With --guest also the answer times of all three in
+micro guests side by side, over virtio-serial; each has a disk with a filesystem. Prints tables; ratios below 1 are
 ours.
 """
 
@@ -44,6 +45,8 @@ QUERIES = ["guest-ping", "guest-sync", "guest-info", "guest-get-time", "guest-ge
            "guest-get-memory-block-info", "guest-get-fsinfo", "guest-get-disks",
            "guest-get-cpustats", "guest-get-diskstats"]
 ARGUMENTS = {"guest-sync": {"id": 123456789}}
+FLOOR = "echo"
+DISK = ("virtio-blk-pci,drive={drive},serial=bench", 64 << 20)
 READ_SIZE = 48 * 1000 * 1000
 
 
@@ -64,6 +67,12 @@ class Asking:
 
     socket = None
 
+    def answers(self):
+        try:
+            return "return" in self.ask("guest-ping", timeout=5)
+        except OSError:
+            return False
+
     def ask(self, name, timeout=60, **arguments):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(timeout)
@@ -83,10 +92,14 @@ class Asking:
 
 
 class InGuest(Asking):
-    """An agent in a micro guest."""
+    """An agent, or the echo, in a micro guest."""
 
     def __init__(self, vm):
         self.socket = str(vm.agent_socket)
+        deadline = time.monotonic() + 600
+        while not self.answers():
+            if time.monotonic() > deadline:
+                raise RuntimeError("no answer from the guest")
 
 
 class Echo(Asking):
@@ -123,12 +136,6 @@ class Agent(Asking):
                 raise RuntimeError(f"{binary} does not answer on {self.socket}")
             time.sleep(0.05)
 
-    def answers(self):
-        try:
-            return "return" in self.ask("guest-ping")
-        except OSError:
-            return False
-
     def memory(self):
         return footprint.of_processes(footprint.family(self.process.pid))
 
@@ -149,18 +156,27 @@ def load(binary, agent, count, depth, line):
                           capture_output=True, text=True, timeout=300, preexec_fn=pin)
     if done.returncode:
         raise RuntimeError(f"{line}: {done.stderr.strip()}")
-    p50, p99, rate, _ = done.stdout.split()
-    return float(p50), float(p99), float(rate)
+    p50, p99, rate, size = done.stdout.split()
+    return float(p50), float(p99), float(rate), int(size)
+
+
+def like(line, size):
+    """What makes the echo answer that many bytes, as long as the line is."""
+    return str(size).zfill(len(line))
 
 
 def latencies(options, agents, commands):
-    """{command: {agent: (p50, p99)}}: the median over alternating rounds."""
+    """{command: {agent: (p50, p99)}}: the median over alternating rounds. The echo is the
+    last of the agents and answers as much as the one before it."""
     rows = {}
     for name in commands:
         samples = {key: [] for key in agents}
         for _ in range(options.rounds):
+            size = 0
             for key, agent in agents.items():
-                samples[key].append(load(options.load, agent, options.count, 1, request(name)))
+                line = like(request(name), size) if key == FLOOR else request(name)
+                samples[key].append(load(options.load, agent, options.count, 1, line))
+                size = samples[key][-1][3] // options.count
         rows[name] = {key: (statistics.median(s[0] for s in values),
                             statistics.median(s[1] for s in values))
                       for key, values in samples.items()}
@@ -225,32 +241,39 @@ def read_big(agent, directory):
 
 
 def in_guests(options, binaries):
-    """Answer times over virtio-serial, both guests running at once."""
+    """Answer times over virtio-serial, all guests running at once."""
     import micro
     from vm import VM
 
     with contextlib.ExitStack() as stack:
         agents = {}
-        for key, binary in binaries.items():
-            vm = stack.enter_context(VM(*micro.image(binary), smp="1", memory=256))
-            vm.wait_agent()
+        for key, binary in {**binaries, FLOOR: options.load.with_name("echo")}.items():
+            vm = stack.enter_context(VM(*micro.image(binary), smp="1", memory=256, disks=[DISK],
+                                        append="pvt.mount"))
             agents[key] = InGuest(vm)
-        return latencies(options, agents, common_commands(agents))
+        commands = common_commands({key: agents[key] for key in binaries})
+        return latencies(options, agents, commands)
+
+
+def times(row, peer, ours):
+    """Cells of the answer times."""
+    return (f"{row[FLOOR][0]:.0f} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
+            f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | "
+            f"{row[ours][0] / row[peer][0]:.2f} | {above_floor(row, ours, peer)}")
 
 
 def guest_table(result):
     peer, ours = result["agents"]
-    lines = ["", f"| in a guest, over virtio-serial | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio |",
-             "|---|---:|---:|---:|"]
+    lines = ["", f"| in a guest, over virtio-serial | floor µs | {peer} p50/p99 µs | "
+             f"{ours} p50/p99 µs | ratio | above the floor |", "|---|---:|---:|---:|---:|---:|"]
     for name, row in result["guest"].items():
-        lines.append(f"| {name} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
-                     f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | {row[ours][0] / row[peer][0]:.2f} |")
+        lines.append(f"| {name} | {times(row, peer, ours)} |")
     return "\n".join(lines)
 
 
-def without_echo(row, ours, peer):
-    """The ratio of what each agent adds to an echo's time."""
-    floor = row["echo"][0]
+def above_floor(row, ours, peer):
+    """The ratio of what each agent adds to an echo's time for the same bytes."""
+    floor = row[FLOOR][0]
     if row[peer][0] <= floor:
         return "-"
     return f"{max(row[ours][0] - floor, 0) / (row[peer][0] - floor):.2f}"
@@ -258,15 +281,13 @@ def without_echo(row, ours, peer):
 
 def table(result):
     peer, ours = result["agents"]
-    lines = [f"| command | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | without the socket | "
-             f"instructions {peer} | {ours} | ratio |", "|---|---:|---:|---:|---:|---:|---:|---:|"]
+    lines = [f"| command | floor µs | {peer} p50/p99 µs | {ours} p50/p99 µs | ratio | above the floor | "
+             f"instructions {peer} | {ours} | ratio |", "|---|---:|---:|---:|---:|---:|---:|---:|---:|"]
     for name, row in result["latency"].items():
         counts = result["instructions"].get(name)
         last = (f"{counts[peer]:,.0f} | {counts[ours]:,.0f} | {counts[ours] / counts[peer]:.2f}"
                 if counts else "- | - | -")
-        lines.append(f"| {name} | {row[peer][0]:.0f} / {row[peer][1]:.0f} | "
-                     f"{row[ours][0]:.0f} / {row[ours][1]:.0f} | "
-                     f"{row[ours][0] / row[peer][0]:.2f} | {without_echo(row, ours, peer)} | {last} |")
+        lines.append(f"| {name} | {times(row, peer, ours)} | {last} |")
     lines += ["", f"| | {peer} | {ours} | ratio |", "|---|---:|---:|---:|"]
     for label, values in result["figures"].items():
         ratio = f"{values[ours] / values[peer]:.2f}" if values[peer] else "-"
@@ -279,7 +300,7 @@ def figures(options, agents, directory):
     out = {"idle wake-ups in %d s" % options.idle: idle_wakeups(agents, options.idle)}
     commands = common_commands(agents)
     echo = Echo(options.load.with_name("echo"), directory)
-    latency = latencies(options, {**agents, "echo": echo}, commands)
+    latency = latencies(options, {**agents, FLOOR: echo}, commands)
     echo.stop()
     out["pipelined guest-ping / s"] = pipelined(options, agents)
     for agent in agents.values():
