@@ -32,6 +32,9 @@ help (void)
         "                  after; --fault help says what there is\n"
         "  --seed NUMBER   chooses occasions that are not given\n"
         "\n"
+        "  --queue-reset on  the driver may reset queues one by one (RING_RESET): only with a\n"
+        "                  front-end that stops the ring then; QEMU 7.2 does not\n"
+        "\n"
         "Kinds and their options (--file IMG is file=IMG):");
   for (unsigned i = 0; vdev_kind_at (i); i++)
     printf ("  %-8s %s\n", vdev_kind_at (i)->name, vdev_kind_at (i)->help);
@@ -116,7 +119,9 @@ command_device (int argc, char **argv)
       vmm_log ("usage: pvtools-vmm device KIND --socket PATH ...; see pvtools-vmm device --help");
       return 2;
     }
-  ret = kind->create (&options, &dev);
+  /* Off unless asked for: vhost-user has no message for it, and a front-end that stops the
+   * ring instead (GET_VRING_BASE) is one the user has to know. */
+  ret = vdev_kind_create (kind, &options, false, &dev);
   if (ret < 0)
     return 1;
   descriptors_drop ();

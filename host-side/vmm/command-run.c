@@ -138,7 +138,7 @@ add_device (struct run *run, const struct vdev_kind *kind, struct options *optio
   slot->transport = run->transport;
   ret = take_transport (options_take (options, "transport"), &slot->transport);
   if (ret == 0)
-    ret = kind->create (options, &slot->dev);
+    ret = vdev_kind_create (kind, options, true, &slot->dev);
   if (ret == 0)
     run->n_devices++;
   return ret;

@@ -365,6 +365,68 @@ test_requests_and_interrupts (void **state)
   assert_int_equal (bar (VIRTIO_PCI_ISR, 0, 1), VIRTIO_PCI_ISR_CONFIG);
 }
 
+static void
+be_live (uint64_t features)
+{
+  set_common (COMMON (device_status), 1, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+  set_common (COMMON (driver_feature_select), 4, 1);
+  set_common (COMMON (driver_feature), 4, (uint32_t) (features >> 32) | 1);
+  set_common (COMMON (device_status), 1, 11);
+  configure_queue ();
+  set_common (COMMON (device_status), 1, 15);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (device_status), 1), 15);
+}
+
+/* 2.6.1: as new, silent, and live again with other areas and another size. */
+static void
+test_queue_reset (void **state)
+{
+  const struct virtio_used *used = (const void *) (m.ram + (RAM_DEVICE - RAM_GPA));
+
+  be_live (VIRTIO_BIT (VIRTIO_F_RING_RESET));
+  put_request ();
+  set_bar (VIRTIO_PCI_NOTIFY, 0, 2, 0);
+  assert_int_equal (used->idx, 1);
+  set_common (COMMON (queue_msix_vector), 2, 1);
+  put_request ();
+  set_common (COMMON (queue_reset), 2, 0); /* asks for nothing */
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_enable), 2), 1);
+  set_common (COMMON (queue_reset), 2, 1);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_reset), 2), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_enable), 2), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_size), 2), 256);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_desc), 4), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_driver), 4), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_device), 4), 0);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_msix_vector), 2), VIRTIO_NO_VECTOR);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (device_status), 1), 15);
+  bar (VIRTIO_PCI_ISR, 0, 1);
+  set_bar (VIRTIO_PCI_NOTIFY, 0, 2, 0); /* of a queue that is none */
+  assert_int_equal (used->idx, 1);
+  assert_int_equal (bar (VIRTIO_PCI_ISR, 0, 1), 0);
+  set_common (COMMON (queue_reset), 2, 1); /* once more does no harm */
+  memset (m.ram + (RAM_DRIVER - RAM_GPA), 0, 64);
+  memset (m.ram + (RAM_DEVICE - RAM_GPA), 0, 64);
+  configure_queue ();
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_size), 2), 8);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_reset), 2), 0);
+  put_request ();
+  set_bar (VIRTIO_PCI_NOTIFY, 0, 2, 0);
+  assert_int_equal (used->idx, 1); /* counted anew */
+  set_common (COMMON (queue_select), 2, 1); /* there is none */
+  set_common (COMMON (queue_reset), 2, 1);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_reset), 2), 0);
+}
+
+static void
+test_no_queue_reset_without_the_feature (void **state)
+{
+  be_live (0);
+  set_common (COMMON (queue_reset), 2, 1);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_enable), 2), 1);
+  assert_int_equal (bar (VIRTIO_PCI_COMMON, COMMON (queue_size), 2), 8);
+}
+
 /* 4.1.4.9: what a driver can do that cannot reach the BAR. */
 static void
 test_window (void **state)
@@ -515,6 +577,8 @@ main (void)
     TEST (test_msix_table_accesses),
     TEST (test_queue_registers),
     TEST (test_requests_and_interrupts),
+    TEST (test_queue_reset),
+    TEST (test_no_queue_reset_without_the_feature),
     TEST (test_window),
     TEST (test_shared_page),
     TEST (test_reset),

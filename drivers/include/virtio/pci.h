@@ -109,6 +109,8 @@ VIRTIO_OFFSET (struct virtio_pci_common_cfg, queue_reset, 58);
 
 /* What a 1.0 device has of it. */
 #define VIRTIO_PCI_COMMON_CFG_V1_0 56u
+/* And one of 1.2: up to queue_reset. */
+#define VIRTIO_PCI_COMMON_CFG_V1_2 60u
 
 /* 4.1.4.5: reading the byte clears it. */
 #define VIRTIO_PCI_ISR_QUEUE 1u

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include <virtio/device.h>
+#include <virtio/types.h>
+
 /* A new device is a file and a line here. */
 static const struct vdev_kind kinds[] = {
   { "blk", "file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
@@ -19,6 +22,21 @@ static const struct vdev_kind kinds[] = {
   { "vsock", "cid=NUMBER,path=SOCKET[,packed=off]", vsock_create },
   { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };
+
+int
+vdev_kind_create (const struct vdev_kind *kind, struct options *options, bool resets,
+                  struct vdev **dev)
+{
+  int ret = options_get_bool (options, "queue-reset", &resets);
+
+  if (ret < 0)
+    return ret;
+  options_take (options, "queue-reset");
+  ret = kind->create (options, dev);
+  if (ret == 0 && !resets)
+    (*dev)->features &= ~VIRTIO_BIT (VIRTIO_F_RING_RESET);
+  return ret;
+}
 
 const struct vdev_kind *
 vdev_kind_at (unsigned index)

@@ -13,6 +13,11 @@ struct vdev_kind
   int (*create) (const struct options *options, struct vdev **dev);
 };
 
+/* Makes one after taking the options that all kinds have: queue-reset=on|off, @resets
+ * when it is not given. Negative errno, with a message. */
+int vdev_kind_create (const struct vdev_kind *kind, struct options *options, bool resets,
+                      struct vdev **dev);
+
 /* NULL for a name nobody has. */
 const struct vdev_kind *vdev_kind_find (const char *name);
 /* The @index'th; NULL behind the last. */

@@ -64,6 +64,26 @@ vdev_hooks_reset (struct vdev *dev)
     hook->ops->reset (hook);
 }
 
+bool
+vdev_hooks_reset_queue (struct vdev *dev, unsigned q)
+{
+  bool done = false;
+
+  EACH (dev, hook, reset_queue)
+    done |= hook->ops->reset_queue (hook, q);
+  return done;
+}
+
+bool
+vdev_hooks_resetting (struct vdev *dev, unsigned q)
+{
+  bool resetting = false;
+
+  EACH (dev, hook, resetting)
+    resetting |= hook->ops->resetting (hook, q);
+  return resetting;
+}
+
 void
 vdev_hooks_kicked (struct vdev *dev, unsigned q)
 {

@@ -42,6 +42,10 @@ struct vdev_hook_ops
                        const uint32_t *base, int kick);
   void (*queue_stop) (struct vdev_hook *hook, unsigned q);
   void (*reset) (struct vdev_hook *hook);
+  /* Before a queue alone is reset. True: the hook has dealt with it. */
+  bool (*reset_queue) (struct vdev_hook *hook, unsigned q);
+  /* Whether the driver is to read that the queue's reset goes on. */
+  bool (*resetting) (struct vdev_hook *hook, unsigned q);
   void (*kicked) (struct vdev_hook *hook, unsigned q);
   /* Before the ring is looked at; after a request was taken from it, or put back. */
   void (*look) (struct vdev_hook *hook, unsigned q);
@@ -78,6 +82,8 @@ void vdev_hooks_queue_start (struct vdev *dev, unsigned q, const struct virtq_co
                              const uint32_t *base, int kick);
 void vdev_hooks_queue_stop (struct vdev *dev, unsigned q);
 void vdev_hooks_reset (struct vdev *dev);
+bool vdev_hooks_reset_queue (struct vdev *dev, unsigned q);
+bool vdev_hooks_resetting (struct vdev *dev, unsigned q);
 void vdev_hooks_kicked (struct vdev *dev, unsigned q);
 bool vdev_hooks_notify (struct vdev *dev, unsigned q, bool must);
 void vdev_hooks_read_config (struct vdev *dev, unsigned offset, uint8_t *data, unsigned len);

@@ -58,6 +58,8 @@ write_queue (struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
     registers_disable (regs);
   else if (offset == VIRTIO_MMIO_QUEUE_READY && value == 1)
     registers_enable (regs);
+  else if (offset == VIRTIO_MMIO_QUEUE_RESET && value == 1)
+    registers_reset_queue (regs);
   else if (config == NULL)
     return;
   else if (offset == VIRTIO_MMIO_QUEUE_SIZE)
@@ -127,6 +129,8 @@ read_register (struct virtio_mmio *mmio, uint64_t offset)
       return queue ? regs->dev->queues[regs->queue_sel].size_max : 0;
     case VIRTIO_MMIO_QUEUE_READY:
       return queue && regs->ready[regs->queue_sel];
+    case VIRTIO_MMIO_QUEUE_RESET:
+      return registers_queue_resetting (regs);
     case VIRTIO_MMIO_INTERRUPT_STATUS:
       return atomic_load (&mmio->interrupts);
     case VIRTIO_MMIO_STATUS:

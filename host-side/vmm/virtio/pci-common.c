@@ -10,6 +10,13 @@
 #define COMMON(field) offsetof (struct virtio_pci_common_cfg, field)
 
 /* A queue is as large as it can be until the driver says otherwise (4.1.4.3.1). */
+static void
+forget_queue (struct virtio_pci *pci, unsigned q)
+{
+  atomic_store (&pci->queue_vector[q], VIRTIO_NO_VECTOR);
+  pci->regs.queues[q].size = pci->regs.dev->queues[q].size_max;
+}
+
 void
 virtio_pci_forget (struct virtio_pci *pci)
 {
@@ -18,10 +25,7 @@ virtio_pci_forget (struct virtio_pci *pci)
   atomic_store (&pci->isr, 0);
   atomic_store (&pci->config_vector, VIRTIO_NO_VECTOR);
   for (unsigned q = 0; q < dev->n_queues; q++)
-    {
-      atomic_store (&pci->queue_vector[q], VIRTIO_NO_VECTOR);
-      pci->regs.queues[q].size = dev->queues[q].size_max;
-    }
+    forget_queue (pci, q);
 }
 
 /* One we do not have reads back as none (4.1.5.1.2.1). */
@@ -37,7 +41,9 @@ static unsigned
 width_at (uint64_t offset)
 {
   if (offset >= COMMON (queue_desc))
-    return offset < VIRTIO_PCI_COMMON_CFG_V1_0 && offset % 4 == 0 ? 4 : 0;
+    return offset < VIRTIO_PCI_COMMON_CFG_V1_0 && offset % 4 == 0 ? 4
+           : offset == COMMON (queue_notif_config_data) || offset == COMMON (queue_reset) ? 2
+                                                                                         : 0;
   if (offset >= COMMON (queue_select))
     return offset % 2 == 0 ? 2 : 0;
   if (offset == COMMON (device_status) || offset == COMMON (config_generation))
@@ -55,6 +61,11 @@ write_queue (struct virtio_pci *pci, uint64_t offset, uint32_t value)
 
   if (offset == COMMON (queue_msix_vector) && regs->queue_sel < regs->dev->n_queues)
     set_vector (pci, &pci->queue_vector[regs->queue_sel], value);
+  else if (offset == COMMON (queue_reset) && value == 1)
+    {
+      if (registers_reset_queue (regs))
+        forget_queue (pci, regs->queue_sel);
+    }
   else if (config == NULL)
     return;
   else if (offset == COMMON (queue_size))
@@ -121,6 +132,10 @@ read_queue (const struct virtio_pci *pci, uint64_t offset)
       return pci->regs.ready[q];
     case COMMON (queue_notify_off):
       return q;
+    case COMMON (queue_notif_config_data): /* NOTIF_CONFIG_DATA is not offered */
+      return 0;
+    case COMMON (queue_reset):
+      return registers_queue_resetting (&pci->regs);
     default:
       break;
     }

@@ -112,7 +112,7 @@ virtio_pci_describe (struct virtio_pci *pci, const struct pci_function_ops *ops)
   pci_function_add_bar (&pci->function, 0, VIRTIO_PCI_BAR_BYTES, true);
   add_express (pci);
   add_msix (pci);
-  add_structure (pci, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_COMMON, VIRTIO_PCI_COMMON_CFG_V1_0);
+  add_structure (pci, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_COMMON, VIRTIO_PCI_COMMON_CFG_V1_2);
   add_structure (pci, VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_NOTIFY,
                  dev->n_queues * VIRTIO_PCI_NOTIFY_STEP);
   add_structure (pci, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_ISR, 1);

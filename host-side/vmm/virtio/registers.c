@@ -144,6 +144,30 @@ registers_disable (struct registers *regs)
   regs->ready[q] = false;
 }
 
+/* Its thread has let go of the queue when this returns, so that the register never has to
+ * read 1 (4.1.4.3.1, 4.2.2.1). */
+bool
+registers_reset_queue (struct registers *regs)
+{
+  uint32_t q = regs->queue_sel;
+  struct vdev *dev = regs->dev;
+
+  if (q >= dev->n_queues || !(dev->accepted >> VIRTIO_F_RING_RESET & 1)
+      || (dev->hooks && vdev_hooks_reset_queue (dev, q)))
+    return false;
+  vdev_queue_stop (dev, q);
+  regs->ready[q] = false;
+  memset (&regs->queues[q], 0, sizeof regs->queues[q]);
+  return true;
+}
+
+uint32_t
+registers_queue_resetting (const struct registers *regs)
+{
+  return regs->queue_sel < regs->dev->n_queues && regs->dev->hooks
+         && vdev_hooks_resetting (regs->dev, regs->queue_sel);
+}
+
 uint32_t
 registers_status (struct registers *regs)
 {

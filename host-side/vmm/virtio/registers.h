@@ -40,6 +40,13 @@ struct virtq_config *registers_queue (struct registers *regs);
 void registers_enable (struct registers *regs);
 void registers_disable (struct registers *regs);
 
+/* A write of 1 to the selected queue's reset register: it is as new when this returns,
+ * and what was under way was given back before (2.6.1). False when nothing was reset:
+ * there is no such queue, RING_RESET was not negotiated, or somebody disturbs. */
+bool registers_reset_queue (struct registers *regs);
+/* What a read of that register sees. */
+uint32_t registers_queue_resetting (const struct registers *regs);
+
 /* For a device that gives up; true when the driver must be told (2.1.2). */
 bool registers_break (struct registers *regs);
 

@@ -23,7 +23,8 @@ vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint3
   dev->n_counted = n_queues;
   pthread_mutex_init (&dev->config_lock, NULL);
   dev->features = VIRTIO_BIT (VIRTIO_F_VERSION_1) | VIRTIO_BIT (VIRTIO_F_INDIRECT_DESC)
-                  | VIRTIO_BIT (VIRTIO_F_EVENT_IDX) | VIRTIO_BIT (VIRTIO_F_RING_PACKED);
+                  | VIRTIO_BIT (VIRTIO_F_EVENT_IDX) | VIRTIO_BIT (VIRTIO_F_RING_PACKED)
+                  | VIRTIO_BIT (VIRTIO_F_RING_RESET);
   for (unsigned q = 0; q < n_queues; q++)
     {
       dev->queues[q].dev = dev;
