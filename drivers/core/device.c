@@ -68,6 +68,8 @@ negotiate (struct virtio_device *dev, uint64_t wanted, const struct virtio_featu
 
   wanted = (wanted | VIRTIO_CORE_FEATURES) & ~dev->options.refuse;
   wanted |= VIRTIO_BIT (VIRTIO_F_VERSION_1);
+  if (dev->options.queue_reset)
+    wanted |= VIRTIO_BIT (VIRTIO_F_RING_RESET);
   dev->offered = transport->ops->get_features (transport);
   if (!(dev->offered & VIRTIO_BIT (VIRTIO_F_VERSION_1))) /* 6.1: legacy is not spoken here */
     return -VIRTIO_ENOTSUP;

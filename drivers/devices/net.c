@@ -69,37 +69,38 @@ read_config (struct virtio_net *net, const uint8_t *mac)
 
 /* 5.1.2: receive, transmit, and behind all pairs the control queue. */
 static int
-start_queues (struct virtio_net *net)
+start_pair (struct virtio_net *net, uint16_t size)
 {
-  int error = virtio_queue_start (&net->rx, &net->dev, VIRTIO_NET_QUEUE_RX (0), 0, 1, VIRTIO_LEN_STRICT);
+  int error = virtio_queue_start (&net->rx, &net->dev, VIRTIO_NET_QUEUE_RX (0), size, 1, VIRTIO_LEN_STRICT);
 
   if (!error)
-    error = virtio_queue_start (&net->tx, &net->dev, VIRTIO_NET_QUEUE_TX (0), 0, 1, VIRTIO_LEN_CLAMP);
+    error = virtio_queue_start (&net->tx, &net->dev, VIRTIO_NET_QUEUE_TX (0), size, 1, VIRTIO_LEN_CLAMP);
+  return error;
+}
+
+static int
+start_queues (struct virtio_net *net)
+{
+  int error = start_pair (net, 0);
+
   if (!error && virtio_device_has (&net->dev, VIRTIO_NET_F_CTRL_VQ)) /* one pair: MQ is not accepted */
     error = virtio_queue_start (&net->ctrl, &net->dev, VIRTIO_NET_QUEUE_CTRL (1), 0, 2, VIRTIO_LEN_STRICT);
   return error;
 }
 
 static uint16_t
-count (const struct virtio_queue *queue)
+count (const struct virtio_queue *queue, uint16_t most)
 {
-  return queue->size < VIRTIO_NET_BUFFERS ? queue->size : VIRTIO_NET_BUFFERS;
+  return queue->size < most ? queue->size : most;
 }
 
 /* 5.1.6.3: the receive queue is kept full. */
 static int
-start_buffers (struct virtio_net *net)
+give_buffers (struct virtio_net *net)
 {
-  const struct virtio_hal *hal = net->dev.hal;
-
-  net->n_rx = count (&net->rx);
-  net->n_tx = count (&net->tx);
+  net->n_rx = count (&net->rx, net->rx_room);
+  net->n_tx = count (&net->tx, net->tx_room);
   net->tx_free = (uint32_t) ((1ull << net->n_tx) - 1);
-  net->rx_buffers = hal->ops->alloc (hal->ctx, net->n_rx * sizeof *net->rx_buffers, 16);
-  net->tx_buffers = hal->ops->alloc (hal->ctx, net->n_tx * sizeof *net->tx_buffers, 16);
-  net->command = hal->ops->alloc (hal->ctx, sizeof *net->command, 16);
-  if (!net->rx_buffers || !net->tx_buffers || !net->command)
-    return -VIRTIO_ENOMEM;
   for (unsigned i = 0; i < net->n_rx; i++)
     {
       int error = virtio_net_post (net, net->rx_buffers[i]);
@@ -108,6 +109,43 @@ start_buffers (struct virtio_net *net)
         return error;
     }
   return 0;
+}
+
+static int
+start_buffers (struct virtio_net *net)
+{
+  const struct virtio_hal *hal = net->dev.hal;
+
+  net->rx_room = count (&net->rx, VIRTIO_NET_BUFFERS);
+  net->tx_room = count (&net->tx, VIRTIO_NET_BUFFERS);
+  net->rx_buffers = hal->ops->alloc (hal->ctx, net->rx_room * sizeof *net->rx_buffers, 16);
+  net->tx_buffers = hal->ops->alloc (hal->ctx, net->tx_room * sizeof *net->tx_buffers, 16);
+  net->command = hal->ops->alloc (hal->ctx, sizeof *net->command, 16);
+  if (!net->rx_buffers || !net->tx_buffers || !net->command)
+    return -VIRTIO_ENOMEM;
+  return give_buffers (net);
+}
+
+/* 2.6.1: one after the other; what is given back belongs to nobody else. */
+int
+virtio_net_resize (struct virtio_net *net, uint16_t size)
+{
+  int error = virtio_queue_reset (&net->rx);
+
+  if (!error)
+    error = virtio_queue_reset (&net->tx);
+  if (error)
+    return error;
+  virtio_queue_drain_and_free (&net->rx);
+  virtio_queue_drain_and_free (&net->tx);
+  error = start_pair (net, size);
+  if (!error)
+    error = give_buffers (net);
+  if (error)
+    virtio_device_fail (&net->dev);
+  else
+    virtio_queue_kick (&net->rx);
+  return error;
 }
 
 /* 3.1.1, with 5.1.5. */
@@ -155,9 +193,9 @@ virtio_net_stop (struct virtio_net *net)
   virtio_queue_drain_and_free (&net->tx);
   virtio_queue_drain_and_free (&net->ctrl);
   if (net->rx_buffers)
-    hal->ops->free (hal->ctx, net->rx_buffers, net->n_rx * sizeof *net->rx_buffers);
+    hal->ops->free (hal->ctx, net->rx_buffers, net->rx_room * sizeof *net->rx_buffers);
   if (net->tx_buffers)
-    hal->ops->free (hal->ctx, net->tx_buffers, net->n_tx * sizeof *net->tx_buffers);
+    hal->ops->free (hal->ctx, net->tx_buffers, net->tx_room * sizeof *net->tx_buffers);
   if (net->command)
     hal->ops->free (hal->ctx, net->command, sizeof *net->command);
   memset (net, 0, sizeof *net);

@@ -37,6 +37,7 @@ reset (struct fake_device *device)
     {
       device->queues[i].enabled = false;
       device->queues[i].notified = 0;
+      device->queues[i].resetting = 0;
       memset (&device->queues[i].setup, 0, sizeof device->queues[i].setup);
     }
   device->accepted = device->driver_features = 0;
@@ -75,14 +76,55 @@ fake_status (struct fake_device *device, uint8_t status)
   device->status = status | (device->status & VIRTIO_STATUS_NEEDS_RESET);
 }
 
+static void
+renew (struct fake_queue *queue)
+{
+  queue->enabled = false;
+  memset (&queue->setup, 0, sizeof queue->setup);
+}
+
+void
+fake_queue_reset (struct fake_device *device, uint16_t index)
+{
+  struct fake_queue *queue = &device->queues[index];
+
+  if (!fake_has (device, VIRTIO_F_RING_RESET) || !queue->enabled)
+    wrong (device, "a queue was reset that cannot be");
+  if (device->queue_reset_ignored)
+    return;
+  queue->resetting = device->queue_reset_looks;
+  if (queue->resetting == 0)
+    renew (queue);
+}
+
+/* It is the device's until the last look: what it still does there harms nobody. */
+bool
+fake_queue_resetting (struct fake_device *device, uint16_t index)
+{
+  struct fake_queue *queue = &device->queues[index];
+
+  if (device->gone)
+    return true;
+  if (queue->resetting == 0)
+    return false;
+  if (device->process)
+    device->process (device, index);
+  if (queue->resetting != UINT32_MAX && --queue->resetting == 0)
+    renew (queue);
+  return queue->resetting > 0;
+}
+
 int
 fake_enable (struct fake_device *device, uint16_t index, const struct virtio_queue_setup *setup)
 {
   struct fake_queue *queue = &device->queues[index];
   bool packed = fake_has (device, VIRTIO_F_RING_PACKED);
 
-  if (!(device->status & VIRTIO_STATUS_FEATURES_OK) || (device->status & VIRTIO_STATUS_DRIVER_OK))
+  if (!(device->status & VIRTIO_STATUS_FEATURES_OK)
+      || ((device->status & VIRTIO_STATUS_DRIVER_OK) && !fake_has (device, VIRTIO_F_RING_RESET)))
     wrong (device, "a queue was set up at the wrong time");
+  if (queue->enabled || queue->resetting)
+    wrong (device, "a queue was set up twice");
   if (setup->size == 0 || setup->size > queue->max || (!packed && (setup->size & (setup->size - 1))))
     wrong (device, "a queue of a size that cannot be");
   if (setup->desc % 16 || setup->driver % (packed ? 4 : 2) || setup->device % 4)
@@ -176,6 +218,20 @@ queue_enable (struct virtio_transport *transport, uint16_t index,
 }
 
 static void
+queue_reset (struct virtio_transport *transport, uint16_t index)
+{
+  fake_queue_reset (device_of (transport), index);
+}
+
+static bool
+queue_is_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct fake_device *device = device_of (transport);
+
+  return !fake_queue_resetting (device, index) && !device->queues[index].enabled;
+}
+
+static void
 notify (struct virtio_transport *transport, uint16_t index, uint32_t data)
 {
   fake_notify (device_of (transport), index, data);
@@ -201,6 +257,8 @@ static const struct virtio_transport_ops direct_ops = {
   .config_write = config_write,
   .queue_max = queue_max,
   .queue_enable = queue_enable,
+  .queue_reset = queue_reset,
+  .queue_is_reset = queue_is_reset,
   .notify = notify,
   .interrupts = interrupts,
 };

@@ -52,6 +52,7 @@ struct fake_queue
 {
   uint16_t max;
   bool enabled;
+  unsigned resetting; /* so many more looks at it until its reset is over */
   struct virtio_queue_setup setup;
   uint16_t avail, used; /* split: indices, packed: offsets */
   bool avail_wrap, used_wrap;
@@ -91,6 +92,8 @@ struct fake_device
   /* breaches */
   bool reset_stuck;     /* the status never reads 0 */
   bool refuse_features; /* FEATURES_OK does not stick */
+  bool queue_reset_ignored; /* a queue whose reset is asked for goes on */
+  unsigned queue_reset_looks; /* at a queue's reset until it is over */
   bool restless;        /* the generation changes at each look */
   bool gone;            /* everything reads as ones */
   /* registers: selectors */
@@ -148,6 +151,9 @@ void fake_status (struct fake_device *device, uint8_t status);
 uint8_t fake_get_status (struct fake_device *device);
 void fake_notify (struct fake_device *device, uint16_t index, uint32_t data);
 int fake_enable (struct fake_device *device, uint16_t index, const struct virtio_queue_setup *setup);
+void fake_queue_reset (struct fake_device *device, uint16_t index);
+/* A look at its register. */
+bool fake_queue_resetting (struct fake_device *device, uint16_t index);
 
 /* ---- device models for @process ---- */
 

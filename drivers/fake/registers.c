@@ -62,6 +62,14 @@ enable_selected (struct fake_device *device, uint32_t value)
     fake_enable (device, (uint16_t) device->queue_sel, &setup);
 }
 
+static void
+reset_selected (struct fake_device *device, uint32_t value)
+{
+  if (value != 1)
+    device->platform->wrong = "a queue's reset is asked for by 1";
+  fake_queue_reset (device, (uint16_t) (device->queue_sel % FAKE_QUEUES));
+}
+
 uint32_t
 fake_mmio_read (struct fake_device *device, uint32_t reg, unsigned width)
 {
@@ -85,6 +93,8 @@ fake_mmio_read (struct fake_device *device, uint32_t reg, unsigned width)
       return selected (device)->max;
     case VIRTIO_MMIO_QUEUE_READY:
       return selected (device)->enabled;
+    case VIRTIO_MMIO_QUEUE_RESET:
+      return fake_queue_resetting (device, (uint16_t) (device->queue_sel % FAKE_QUEUES));
     case VIRTIO_MMIO_INTERRUPT_STATUS:
       return device->interrupts | 0x80; /* undefined bits are to be ignored */
     case VIRTIO_MMIO_STATUS:
@@ -112,6 +122,7 @@ fake_mmio_write (struct fake_device *device, uint32_t reg, unsigned width, uint3
     case VIRTIO_MMIO_QUEUE_SEL: device->queue_sel = value; break;
     case VIRTIO_MMIO_QUEUE_SIZE: setup->size = (uint16_t) value; break;
     case VIRTIO_MMIO_QUEUE_READY: enable_selected (device, value); break;
+    case VIRTIO_MMIO_QUEUE_RESET: reset_selected (device, value); break;
     case VIRTIO_MMIO_QUEUE_NOTIFY: fake_notify (device, (uint16_t) (value % FAKE_QUEUES), value); break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
       if (value & ~3u)
@@ -153,6 +164,7 @@ common_read (struct fake_device *device, uint32_t offset)
     case COMMON (queue_enable): return selected (device)->enabled;
     case COMMON (queue_notify_off): return device->notify_off[device->queue_sel % FAKE_QUEUES];
     case COMMON (queue_notif_config_data): return device->queue_sel;
+    case COMMON (queue_reset): return fake_queue_resetting (device, (uint16_t) (device->queue_sel % FAKE_QUEUES));
     default:
       device->platform->wrong = "a field read that nobody needs";
       return 0;
@@ -189,6 +201,7 @@ common_write (struct fake_device *device, uint32_t offset, uint32_t value)
     case COMMON (queue_size): setup->size = (uint16_t) value; break;
     case COMMON (queue_msix_vector): break;
     case COMMON (queue_enable): enable_selected (device, value); break;
+    case COMMON (queue_reset): reset_selected (device, value); break;
     case COMMON (queue_desc): set_low (&setup->desc, value); break;
     case COMMON (queue_desc) + 4: set_high (&setup->desc, value); break;
     case COMMON (queue_driver): set_low (&setup->driver, value); break;

@@ -15,7 +15,7 @@ breach (struct virtio_queue *queue)
 static bool
 usable (const struct virtio_queue *queue)
 {
-  return queue->slots && !queue->broken && !queue->dev->failed;
+  return queue->slots && !queue->broken && !queue->stopped && !queue->dev->failed;
 }
 
 /* ---- start and end ---- */
@@ -82,7 +82,7 @@ virtio_queue_start (struct virtio_queue *queue, struct virtio_device *dev, uint1
   int error;
 
   memset (queue, 0, sizeof *queue);
-  if (dev->failed || dev->live)
+  if (dev->failed || (dev->live && !virtio_device_has (dev, VIRTIO_F_RING_RESET)))
     return -VIRTIO_EINVAL;
   if (most == 0)
     return -VIRTIO_ENODEV;
@@ -382,14 +382,14 @@ virtio_queue_arm (struct virtio_queue *queue)
 void
 virtio_queue_disarm (struct virtio_queue *queue)
 {
-  if (queue->slots)
+  if (queue->slots && !queue->stopped)
     queue->ops->disarm (queue);
 }
 
 bool
 virtio_queue_drain (struct virtio_queue *queue, void **token)
 {
-  if (!queue->slots || queue->dev->live)
+  if (!queue->slots || (queue->dev->live && !queue->stopped))
     return false;
   for (uint16_t id = 0; queue->in_flight && id < queue->size; id++)
     if (queue->slots[id].in_flight)

@@ -117,6 +117,26 @@ queue_enable (struct virtio_transport *transport, uint16_t index,
 }
 
 static void
+queue_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct virtio_mmio *mmio = mmio_of (transport);
+
+  set (mmio, VIRTIO_MMIO_QUEUE_SEL, index);
+  set (mmio, VIRTIO_MMIO_QUEUE_RESET, 1);
+}
+
+/* 4.2.2.1: both are 0 then. A device that has no such register, as QEMU's, which offers
+ * RING_RESET nevertheless (7.2), has a queue that stays ready. */
+static bool
+queue_is_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct virtio_mmio *mmio = mmio_of (transport);
+
+  set (mmio, VIRTIO_MMIO_QUEUE_SEL, index);
+  return get (mmio, VIRTIO_MMIO_QUEUE_RESET) == 0 && get (mmio, VIRTIO_MMIO_QUEUE_READY) == 0;
+}
+
+static void
 notify (struct virtio_transport *transport, uint16_t index, uint32_t data)
 {
   (void) index;
@@ -146,6 +166,8 @@ static const struct virtio_transport_ops mmio_ops = {
   .config_write = config_write,
   .queue_max = queue_max,
   .queue_enable = queue_enable,
+  .queue_reset = queue_reset,
+  .queue_is_reset = queue_is_reset,
   .notify = notify,
   .interrupts = interrupts,
 };

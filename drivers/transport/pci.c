@@ -51,6 +51,8 @@ get_features (struct virtio_transport *transport)
   features |= (uint64_t) get (pci, COMMON (device_feature), 4) << 32;
   if (pci->common.length < COMMON (queue_notif_config_data) + 2)
     features &= ~VIRTIO_BIT (VIRTIO_F_NOTIF_CONFIG_DATA); /* offered without its register */
+  if (pci->common.length < COMMON (queue_reset) + 2)
+    features &= ~VIRTIO_BIT (VIRTIO_F_RING_RESET); /* the same */
   return features;
 }
 
@@ -149,6 +151,25 @@ queue_enable (struct virtio_transport *transport, uint16_t index,
   return 0;
 }
 
+static void
+queue_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct virtio_pci *pci = pci_of (transport);
+
+  set (pci, COMMON (queue_select), 2, index);
+  set (pci, COMMON (queue_reset), 2, 1);
+}
+
+/* 4.1.4.3.1: both are 0 then. */
+static bool
+queue_is_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct virtio_pci *pci = pci_of (transport);
+
+  set (pci, COMMON (queue_select), 2, index);
+  return get (pci, COMMON (queue_reset), 2) == 0 && get (pci, COMMON (queue_enable), 2) == 0;
+}
+
 /* 4.1.5.2: 16 bits, or 32 with NOTIFICATION_DATA. */
 static void
 notify (struct virtio_transport *transport, uint16_t index, uint32_t data)
@@ -179,6 +200,8 @@ static const struct virtio_transport_ops pci_ops = {
   .config_write = config_write,
   .queue_max = queue_max,
   .queue_enable = queue_enable,
+  .queue_reset = queue_reset,
+  .queue_is_reset = queue_is_reset,
   .notify = notify,
   .interrupts = interrupts,
 };

@@ -51,16 +51,20 @@ get_status (struct virtio_transport *transport)
 }
 
 static void
+start_queue (struct lane *lane, unsigned q)
+{
+  lane->queues[q].features = lane->dev->accepted;
+  lane->running[q] = vdev_queue_start (lane->dev, q, &lane->queues[q], NULL, -1) == 0;
+  if (!lane->running[q])
+    broken (lane);
+}
+
+static void
 start_queues (struct lane *lane)
 {
   for (unsigned q = 0; q < lane->dev->n_queues; q++)
     if (lane->queues[q].size)
-      {
-        lane->queues[q].features = lane->dev->accepted;
-        lane->running[q] = vdev_queue_start (lane->dev, q, &lane->queues[q], NULL, -1) == 0;
-        if (!lane->running[q])
-          broken (lane);
-      }
+      start_queue (lane, q);
 }
 
 static void
@@ -134,9 +138,34 @@ static int
 queue_enable (struct virtio_transport *transport, uint16_t index,
               const struct virtio_queue_setup *setup)
 {
-  lane_of (transport)->queues[index]
+  struct lane *lane = lane_of (transport);
+
+  lane->queues[index]
     = (struct virtq_config){ setup->size, setup->desc, setup->driver, setup->device, 0 };
+  if (lane->status & VIRTIO_STATUS_DRIVER_OK)
+    start_queue (lane, index);
   return 0;
+}
+
+/* As the registers do it (registers.c), with its hooks. */
+static void
+queue_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct lane *lane = lane_of (transport);
+
+  if (lane->dev->hooks && vdev_hooks_reset_queue (lane->dev, index))
+    return;
+  vdev_queue_stop (lane->dev, index);
+  memset (&lane->queues[index], 0, sizeof lane->queues[index]);
+  lane->running[index] = false;
+}
+
+static bool
+queue_is_reset (struct virtio_transport *transport, uint16_t index)
+{
+  struct lane *lane = lane_of (transport);
+
+  return !(lane->dev->hooks && vdev_hooks_resetting (lane->dev, index)) && !lane->running[index];
 }
 
 static void
@@ -159,7 +188,7 @@ interrupts (struct virtio_transport *transport)
 
 static const struct virtio_transport_ops transport_ops = {
   get_status, set_status, get_features, set_features, generation, config_read, config_write,
-  queue_max,  queue_enable, kick, interrupts,
+  queue_max,  queue_enable, queue_reset, queue_is_reset, kick, interrupts,
 };
 
 /* ---- the platform ---- */

@@ -16,6 +16,7 @@ struct virtio_options
   uint64_t refuse;      /* feature bits not to accept though we could */
   uint16_t queue_size;  /* at most so many entries, 0 for VIRTIO_QUEUE_SIZE */
   uint32_t timeout_ms;  /* of every wait, 0 for VIRTIO_TIMEOUT_MS */
+  bool queue_reset;     /* accept RING_RESET, for who resets queues one by one */
 };
 
 /* @bit is accepted only with all of @all and, unless it is 0, one of @any. */

@@ -23,6 +23,7 @@ struct virtio_net
   uint8_t (*tx_buffers)[VIRTIO_NET_BUFFER_BYTES];
   struct virtio_net_command *command;
   uint16_t n_rx, n_tx;
+  uint16_t rx_room, tx_room; /* buffers there are; a small ring uses fewer */
   uint32_t tx_free; /* bit set: free */
   uint64_t rx_dropped; /* frames that made no sense, or did not fit */
 };
@@ -41,6 +42,11 @@ int virtio_net_send (struct virtio_net *net, const void *frame, size_t bytes);
 /** Receives a frame into @to: its bytes, 0 when there is none, -VIRTIO_ERANGE
  * when it is longer than @bytes (it is dropped), or -VIRTIO_EIO. */
 int virtio_net_receive (struct virtio_net *net, void *to, size_t bytes);
+
+/** Makes both rings anew, of at most @size entries (0: as the options say), while the device
+ * runs; frames on their way are lost. -VIRTIO_ENOTSUP without RING_RESET, which must have
+ * been asked for; after another error the interface is dead. */
+int virtio_net_resize (struct virtio_net *net, uint16_t size);
 
 /** Frames sent and not yet taken by the device; takes back those that were. */
 unsigned virtio_net_pending (struct virtio_net *net);

@@ -94,6 +94,7 @@ struct virtio_queue
   uint16_t max_segs;
   enum virtio_len_policy policy;
   bool broken;
+  bool stopped; /* reset by itself: its memory is ours again */
   bool indirect;
   bool event_idx;
   bool in_order;
@@ -121,14 +122,23 @@ struct virtio_queue
 };
 
 /**
- * Makes queue @index of @dev, between virtio_device_begin and _ready, of at
- * most @size entries (0: as the options say), each buffer of at most @max_segs segments.
+ * Makes queue @index of @dev, between virtio_device_begin and _ready, or later when it was
+ * reset and freed (2.6.1.2: with any other size), of at most @size entries (0: as the options say), each buffer of at most @max_segs segments.
  * -VIRTIO_ENODEV when the device has no such queue, -VIRTIO_ENOMEM, -VIRTIO_EIO.
  */
 int virtio_queue_start (struct virtio_queue *queue, struct virtio_device *dev, uint16_t index,
                         uint16_t size, uint16_t max_segs, enum virtio_len_policy policy);
 
-/** Frees the queue's memory: only after a reset that succeeded. */
+/**
+ * Resets this queue alone, while the others go on (2.6.1); RING_RESET must have been asked
+ * for (virtio_options.queue_reset) and offered, else -VIRTIO_ENOTSUP. After 0 take back what
+ * was in flight (virtio_queue_drain), free the queue, and start it again when it is to go on.
+ * After -VIRTIO_ETIMEDOUT, or another error, the device is given up: its memory is its own
+ * until the device was reset.
+ */
+int virtio_queue_reset (struct virtio_queue *queue);
+
+/** Frees the queue's memory: only after a reset, its own or the device's, that succeeded. */
 void virtio_queue_free (struct virtio_queue *queue);
 
 /**
@@ -155,7 +165,7 @@ int virtio_queue_wait (struct virtio_queue *queue, void **token, uint32_t *len);
 bool virtio_queue_arm (struct virtio_queue *queue);
 void virtio_queue_disarm (struct virtio_queue *queue);
 
-/** After a reset: gives the buffers in flight back, one a call; false at the end. */
+/** After a reset, the queue's or the device's: gives the buffers in flight back, one a call; false at the end. */
 bool virtio_queue_drain (struct virtio_queue *queue, void **token);
 
 /** The same for whoever knows its buffers without their tokens, and the end of the queue. */

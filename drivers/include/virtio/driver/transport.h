@@ -39,6 +39,9 @@ struct virtio_transport_ops
   uint16_t (*queue_max) (struct virtio_transport *transport, uint16_t index);
   int (*queue_enable) (struct virtio_transport *transport, uint16_t index,
                        const struct virtio_queue_setup *setup);
+  /* Only with RING_RESET: has queue @index alone reset (2.6.1), and whether it was. */
+  void (*queue_reset) (struct virtio_transport *transport, uint16_t index);
+  bool (*queue_is_reset) (struct virtio_transport *transport, uint16_t index);
   /* @data is 2.9's: the queue's index, or more with NOTIFICATION_DATA. */
   void (*notify) (struct virtio_transport *transport, uint16_t index, uint32_t data);
 
