@@ -95,6 +95,9 @@ unsigned find_mmio (struct virtio_transport *found[], unsigned room);
 /* What every device owes; before its own cases. @bus is "pci" or "mmio". */
 void test_clauses (struct virtio_transport *transport, const char *bus,
                    const struct virtio_options *options);
+/* Queues that are reset one by one, where that is offered. */
+void test_reset (struct virtio_transport *transport, const char *bus,
+                 const struct virtio_options *options);
 /* The window of configuration space; vectors, which leaves it reset. */
 void test_window (struct virtio_pci *pci);
 void test_vectors (struct virtio_pci *pci);

@@ -190,4 +190,5 @@ test_clauses (struct virtio_transport *transport, const char *bus,
   reset (transport);
   if (transport->device_id == VIRTIO_ID_RNG)
     silence (transport, options);
+  test_reset (transport, bus, options);
 }

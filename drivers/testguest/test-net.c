@@ -115,6 +115,29 @@ burst (struct virtio_net *a, struct virtio_net *b)
   check (sent > 0 && got == sent && in_order == got, "a burst arrives, in order");
 }
 
+static bool
+both_ways (struct virtio_net *a, struct virtio_net *b)
+{
+  unsigned good = 0;
+
+  for (unsigned i = 0; i < 8; i++)
+    good += arrives (i % 2 ? b : a, i % 2 ? a : b, i, 300);
+  return good == 8;
+}
+
+/* As Linux does at ethtool -G: while the other queues run. */
+static void
+resize (struct virtio_net *a, struct virtio_net *b)
+{
+  if (!virtio_device_has (&a->dev, VIRTIO_F_RING_RESET))
+    return;
+  check_error (virtio_net_resize (a, 8), "makes its rings smaller [C17]");
+  check (both_ways (a, b), "frames arrive");
+  check_error (virtio_net_resize (b, 16), "so does the other");
+  check_error (virtio_net_resize (a, 0), "makes them larger again [C17]");
+  check (both_ways (a, b), "and frames still arrive");
+}
+
 static void
 control (struct virtio_net *a, struct virtio_net *b)
 {
@@ -145,21 +168,26 @@ start (struct virtio_net *net, struct virtio_transport *transport,
   return true;
 }
 
+/* One that offers resets of queues without having them is told by the option. */
 void
 test_net (struct virtio_transport *first, struct virtio_transport *second,
-          const struct virtio_options *options)
+          const struct virtio_options *given)
 {
+  const char *resets = guest_option ("queue-reset=");
+  struct virtio_options options = *given;
   static struct virtio_net a, b;
   bool both;
 
-  if (!start (&a, first, options))
+  options.queue_reset = !resets || *resets != 'm';
+  if (!start (&a, first, &options))
     return;
-  both = second && start (&b, second, options);
+  both = second && start (&b, second, &options);
   if (both)
     {
       exchange (&a, &b);
       burst (&a, &b);
       check (virtio_net_pending (&a) == 0, "nothing is left to send");
+      resize (&a, &b);
     }
   control (&a, both ? &b : NULL);
   check_error (virtio_net_stop (&a), "stops");

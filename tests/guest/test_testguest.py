@@ -78,6 +78,8 @@ class Run:
         if not GUEST or not os.path.exists(GUEST):
             raise Skip("this compiler does not build the test guest")
         contents = pattern(SECTORS * 512, 7)
+        # QEMU's virtio-mmio (7.2) offers RING_RESET and has no register for it.
+        resets = "maybe" if machine[1].startswith("microvm") else "yes"
         with tempfile.TemporaryDirectory() as directory:
             disk = pathlib.Path(directory) / "disk"
             disk.write_bytes(contents)
@@ -87,7 +89,7 @@ class Run:
             done = subprocess.run(
                 ["qemu-system-x86_64", *machine, *(accel or TCG), "-m", "64", "-nodefaults",
                  "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", GUEST,
-                 "-append", f"blk-sum={total} {append}",
+                 "-append", f"blk-sum={total} queue-reset={resets} {append}",
                  "-device", "isa-debug-exit,iobase=0xf4,iosize=4", *words],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, timeout=timeout, check=False)

@@ -63,7 +63,7 @@ class Run:
             total = checksum(self.before[:64 * 512]) ^ spoil
             done = subprocess.run(
                 [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", *words,
-                 "--append", f"blk-sum={total} {append} {SLOTS}",
+                 "--append", f"blk-sum={total} queue-reset=busy {append} {SLOTS}",
                  "--disk", f"file={image},serial=pvtools-testguest-01{disk}", "--rng",
                  "--port", f"echo={directory}/echo"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -112,6 +112,61 @@ drive_rng (const struct virtio_options *options)
   return first;
 }
 
+/* One buffer there and back. */
+static int
+trip (struct virtio_queue *queue, uint8_t *data)
+{
+  struct virtio_seg seg = { data, 16 };
+  void *token;
+  uint32_t len;
+  int error = virtio_queue_add (queue, &seg, 0, 1, data);
+
+  if (error)
+    return error;
+  virtio_queue_kick (queue);
+  error = virtio_queue_wait (queue, &token, &len);
+  return error < 0 ? error : 0;
+}
+
+/* A queue that is reset by itself, with buffers in it, and starts anew with another size:
+ * the old ring's memory is no longer anybody's then. */
+static int
+drive_queue (const struct virtio_options *given)
+{
+  static uint8_t data[4][16];
+  struct virtio_options options = *given;
+  struct virtio_queue queue = { .hal = NULL };
+  struct virtio_device dev;
+  int first = 0, error;
+
+  options.queue_reset = true;
+  error = virtio_device_begin (&dev, &lane.transport, &options, 0, NULL, 0);
+  if (!error)
+    error = virtio_queue_start (&queue, &dev, 0, 16, 1, VIRTIO_LEN_STRICT);
+  if (!error)
+    error = virtio_device_ready (&dev);
+  for (unsigned round = 0; round < 4 && !error; round++)
+    {
+      struct virtio_seg seg = { data[3], 16 };
+
+      for (unsigned i = 0; i < 3 && !error; i++)
+        error = trip (&queue, data[i]);
+      if (!error)
+        error = virtio_queue_add (&queue, &seg, 0, 1, data[3]); /* and nobody is told of it */
+      if (!error)
+        error = virtio_queue_reset (&queue);
+      if (error)
+        break;
+      virtio_queue_drain_and_free (&queue);
+      error = virtio_queue_start (&queue, &dev, 0, (uint16_t) (8 >> round), 1, VIRTIO_LEN_STRICT);
+    }
+  keep (&first, error);
+  error = keep (&first, virtio_device_reset (&dev));
+  if (!error)
+    virtio_queue_drain_and_free (&queue);
+  return first;
+}
+
 static int
 drive_console (const struct virtio_options *options)
 {
@@ -182,6 +237,7 @@ static const struct
 } devices[] = {
   { "blk", make_blk, drive_blk },
   { "rng", make_rng, drive_rng },
+  { "queue", make_rng, drive_queue },
   { "console", make_console, drive_console },
 };
 
@@ -285,7 +341,7 @@ test_every_fault_on_every_ring (void **state)
             }
       /* Interrupts are suppressed by drivers that poll. */
       if (!g_str_has_prefix (kind->name, "net-") && strcmp (kind->name, "irq-lost") != 0)
-        assert_true (all[0].hit + all[1].hit + all[2].hit > 0);
+        assert_true (all[0].hit + all[1].hit + all[2].hit + all[3].hit > 0);
       for (unsigned d = 0; d < G_N_ELEMENTS (devices); d++)
         print_message ("%-18s %-8s %2u of %u runs hit: %2u errors, %2u unharmed\n", kind->name,
                        devices[d].name, all[d].hit, all[d].runs, all[d].errors, all[d].good);
@@ -305,7 +361,7 @@ test_seeds (void **state)
   for (uint64_t seed = 0; seed < 300; seed++)
     {
       unsigned d = seed % G_N_ELEMENTS (devices);
-      struct virtio_options options = { .refuse = (PACKED | INDIRECT | EVENT) & ~rings[seed % 8],
+      struct virtio_options options = { .refuse = (PACKED | INDIRECT | EVENT) & ~rings[seed / G_N_ELEMENTS (devices) % 8],
                                         .timeout_ms = TIMEOUT_MS };
       struct vdev *dev = devices[d].make ();
       struct fault *fault;

@@ -61,7 +61,7 @@ static const struct
   { "the middle of a field", "PCI3", { { VDEV_BUS_PCI_COMMON, false, 2, 2, 0 } } },
   { "a whole 64-bit field", "PCI3", { UNTIL_OK, W (queue_desc, 8, 0) } },
   { "64 bits of configuration", "PCI3", { GENERATION, CONFIG (false, 8, 0), GENERATION } },
-  { "a field that is not there", "PCI3", { { VDEV_BUS_PCI_COMMON, false, 2, 56, 0 } } },
+  { "a field that is not there", "PCI3", { { VDEV_BUS_PCI_COMMON, false, 2, 60, 0 } } },
   { "a read-only field", "PCI8", { W (num_queues, 2, 1) } },
   { "another", "PCI8", { W (queue_notify_off, 2, 1) } },
   { "a queue of no entries", "PCI8", { UNTIL_OK, W (queue_size, 2, 0) } },

@@ -60,9 +60,59 @@ audit_life_accept (struct audit *audit, uint32_t value)
   AUDIT (audit, C3, -1, -1, !(audit->life.status & VIRTIO_STATUS_FEATURES_OK), "%#x", value);
 }
 
+/* 2.6.1.1 */
+void
+audit_life_reset_queue (struct audit *audit, uint32_t q, uint32_t value)
+{
+  struct audit_life *life = &audit->life;
+
+  AUDIT (audit, C18, (int) q, -1, audit_has (audit, VIRTIO_F_RING_RESET) && value == 1,
+         "%u is written to its reset%s", value,
+         audit_has (audit, VIRTIO_F_RING_RESET) ? "" : ", which was not negotiated");
+  life->renewed[q] = life->unseen[q] = true;
+  life->told[q] = 0;
+}
+
+void
+audit_life_read_reset (struct audit *audit, uint32_t q, uint32_t value)
+{
+  audit->life.unseen[q] &= value != 0;
+}
+
+/* Until the reset is over what it was told is the device's. Once is enough to say so. */
+static void
+check_seen (struct audit *audit, uint32_t q)
+{
+  if (audit->life.renewed[q])
+    AUDIT (audit, C18, (int) q, -1, !audit->life.unseen[q],
+           "the queue is set up before its reset was read to be over");
+  audit->life.unseen[q] = false;
+}
+
+void
+audit_life_tell_area (struct audit *audit, uint32_t q, unsigned area)
+{
+  check_seen (audit, q);
+  audit->life.told[q] |= (uint8_t) (1u << area);
+}
+
+/* 2.6.1.2: as in the beginning. */
+static void
+check_renewed (struct audit *audit, uint32_t q)
+{
+  struct audit_life *life = &audit->life;
+
+  check_seen (audit, q);
+  if (life->renewed[q])
+    AUDIT (audit, C18, (int) q, -1, life->told[q] == (1u << AUDIT_AREAS) - 1,
+           "the queue goes on after its reset with not all areas told (%#x)", life->told[q]);
+  life->renewed[q] = false;
+}
+
 void
 audit_life_queue (struct audit *audit, uint32_t q)
 {
+  check_renewed (audit, q);
   AUDIT (audit, C1, (int) q, -1, audit->life.ok_read, "a queue before FEATURES_OK was read back");
 }
 

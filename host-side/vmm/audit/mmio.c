@@ -109,9 +109,15 @@ check_queue (struct audit *audit, uint64_t offset, uint32_t value)
 
   if (q >= dev->n_queues || q >= VDEV_QUEUES_MAX)
     return;
+  if (offset == VIRTIO_MMIO_QUEUE_RESET)
+    {
+      audit_life_reset_queue (audit, q, value);
+      mmio->ready[q] = false;
+      return;
+    }
   if (offset == VIRTIO_MMIO_QUEUE_READY)
     {
-    if (value)
+      if (value)
         audit_life_queue (audit, q);
       if (value == 0 && mmio->ready[q])
         mmio->stopping = (int) q;
@@ -120,6 +126,8 @@ check_queue (struct audit *audit, uint64_t offset, uint32_t value)
     }
   AUDIT (audit, M7, (int) q, -1, !mmio->ready[q], "register %#x of a queue that is ready",
          (unsigned) offset);
+  if (offset >= VIRTIO_MMIO_QUEUE_DESC_LOW && offset % 0x10 == 0)
+    audit_life_tell_area (audit, q, (unsigned) (offset - VIRTIO_MMIO_QUEUE_DESC_LOW) / 0x10);
   if (offset == VIRTIO_MMIO_QUEUE_SIZE)
     AUDIT (audit, M7, (int) q, -1, value > 0 && value <= dev->queues[q].size_max,
            "a size of %u, %u are possible", value, dev->queues[q].size_max);
@@ -171,7 +179,8 @@ on_write (struct audit *audit, uint64_t offset, uint32_t value)
         audit_mmio_reset (audit);
       break;
     default:
-      if (kind_of (offset) & QUEUE || offset == VIRTIO_MMIO_QUEUE_READY)
+      if (kind_of (offset) & QUEUE || offset == VIRTIO_MMIO_QUEUE_READY
+          || offset == VIRTIO_MMIO_QUEUE_RESET)
         check_queue (audit, offset, value);
     }
 }
@@ -193,6 +202,10 @@ on_read (struct audit *audit, uint64_t offset, uint32_t value)
       break;
     case VIRTIO_MMIO_STATUS:
       audit_life_read_status (audit, value);
+      break;
+    case VIRTIO_MMIO_QUEUE_RESET:
+      if (mmio->queue < audit->hook.dev->n_queues)
+        audit_life_read_reset (audit, mmio->queue, value);
       break;
     default:
       break;

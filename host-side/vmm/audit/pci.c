@@ -38,6 +38,8 @@ static const struct
   { COMMON (queue_driver) + 4, 4, QUEUE },
   { COMMON (queue_device), 4, QUEUE | AREA },
   { COMMON (queue_device) + 4, 4, QUEUE },
+  { COMMON (queue_notif_config_data), 2, READ_ONLY },
+  { COMMON (queue_reset), 2, 0 },
 };
 
 #define N_FIELDS (sizeof fields / sizeof fields[0])
@@ -91,11 +93,19 @@ write_queue (struct audit *audit, unsigned field, uint32_t value)
   if (fields[field].kind & QUEUE)
     AUDIT (audit, PCI8, (int) q, -1, !pci->enabled[q], "field %u of a queue that is enabled", offset);
   if (fields[field].kind & AREA)
-    pci->written[q] |= (uint8_t) (1u << (offset - COMMON (queue_desc)) / 8);
+    {
+      pci->written[q] |= (uint8_t) (1u << (offset - COMMON (queue_desc)) / 8);
+      audit_life_tell_area (audit, q, (offset - COMMON (queue_desc)) / 8);
+    }
   if (offset == COMMON (queue_size))
     check_size (audit, q, value);
   else if (offset == COMMON (queue_enable))
     check_enable (audit, q, value);
+  else if (offset == COMMON (queue_reset))
+    {
+      audit_life_reset_queue (audit, q, value);
+      pci->enabled[q] = false;
+    }
 }
 
 /* There is a vector a queue and one for the configuration. */
@@ -168,6 +178,8 @@ on_common (struct audit *audit, uint64_t offset, unsigned len, uint32_t value, b
     write_common (audit, field, value);
   else if (offset == COMMON (device_status))
     audit_life_read_status (audit, value);
+  else if (offset == COMMON (queue_reset) && audit->pci.queue < audit->hook.dev->n_queues)
+    audit_life_read_reset (audit, audit->pci.queue, value);
 }
 
 /* ---- the other structures ---- */

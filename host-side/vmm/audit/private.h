@@ -16,6 +16,7 @@
   X (C10, "2.2.1", MUST, "only offered features are accepted, and none without those it needs") \
   X (C14, "2.4.2", SHOULD, "a reset is over when the status reads 0") \
   X (C15, "2.5.1", MUST, "optional fields are read when their feature is offered, wide ones between two equal generations") \
+  X (C18, "2.6.1.1.2", MUST, "queues are reset with RING_RESET, read to be reset, and set up anew before they go on") \
   X (C19, "3.3.1", MUST, "what the device has is neither changed nor given to it again") \
   X (C20, "2.7", MUST, "devices are suspended only when SUSPEND was negotiated") \
   X (F1, "6.1", MUST, "VERSION_1 is accepted") \
@@ -123,7 +124,13 @@ struct audit_life
   bool generation, wide_open;
   bool poison; /* a balloon's is written */
   uint32_t status;
+  /* Of queues that were reset alone: since then, whether that was seen to be over, and
+   * which of their areas were told. */
+  bool renewed[VDEV_QUEUES_MAX], unseen[VDEV_QUEUES_MAX];
+  uint8_t told[VDEV_QUEUES_MAX];
 };
+
+#define AUDIT_AREAS 3u
 
 /* What the registers of virtio-mmio were used for. */
 struct audit_mmio
@@ -203,6 +210,10 @@ void audit_life_write_status (struct audit *audit, uint32_t value);
 void audit_life_read_status (struct audit *audit, uint32_t value);
 void audit_life_accept (struct audit *audit, uint32_t value);
 void audit_life_queue (struct audit *audit, uint32_t q);
+/* The register of a queue's own reset is written, or read; area @area of it is told. */
+void audit_life_reset_queue (struct audit *audit, uint32_t q, uint32_t value);
+void audit_life_read_reset (struct audit *audit, uint32_t q, uint32_t value);
+void audit_life_tell_area (struct audit *audit, uint32_t q, unsigned area);
 void audit_life_notify (struct audit *audit, uint32_t q);
 /* Any register but the device's configuration; @generation: a read of its generation. */
 void audit_life_register (struct audit *audit, bool generation);

@@ -143,13 +143,49 @@ on_notify (struct vdev_hook *hook, unsigned q, bool must)
 static void
 on_reset (struct vdev_hook *hook)
 {
-  fault_of (hook)->stalled = fault_of (hook)->broken = false;
+  struct fault *fault = fault_of (hook);
+
+  fault->stalled = fault->broken = false;
+  for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
+    fault->resetting[q] = fault->uses[q] = false;
+}
+
+/* ---- a queue's own reset ---- */
+
+static bool
+on_reset_queue (struct vdev_hook *hook, unsigned q)
+{
+  struct fault *fault = fault_of (hook);
+
+  if (fault_now (fault, FAULT_QUEUE_RESET_STUCK))
+    fault->resetting[q] = true;
+  if (fault_now (fault, FAULT_QUEUE_RESET_USED))
+    fault->uses[q] = true;
+  return fault->resetting[q] || fault_now (fault, FAULT_QUEUE_RESET_IGNORED);
+}
+
+static bool
+on_resetting (struct vdev_hook *hook, unsigned q)
+{
+  return fault_of (hook)->resetting[q];
+}
+
+/* The device's last moment with it. */
+static void
+on_queue_stop (struct vdev_hook *hook, unsigned q)
+{
+  if (fault_of (hook)->uses[q])
+    fault_use_all (fault_of (hook), q);
+  fault_of (hook)->uses[q] = false;
 }
 
 static const struct vdev_hook_ops ops = {
   .access = on_access,
   .status = on_status,
   .reset = on_reset,
+  .reset_queue = on_reset_queue,
+  .resetting = on_resetting,
+  .queue_stop = on_queue_stop,
   .took = on_took,
   .push = fault_push,
   .notify = on_notify,
@@ -234,6 +270,8 @@ fault_end (struct fault *fault)
 {
   fault->ended = true;
   fault->stalled = fault->shrunk = fault->broken = fault->stuck = false;
+  for (unsigned q = 0; q < VDEV_QUEUES_MAX; q++)
+    fault->resetting[q] = false;
 }
 
 unsigned

@@ -24,6 +24,9 @@
   X (IRQ_SPURIOUS, "irq-spurious", "S9 M9", "interrupts when nobody wants to hear") \
   X (NEEDS_RESET, "needs-reset", "C7 C9", "gives up: NEEDS_RESET") \
   X (RESET_STUCK, "reset-stuck", "C5 C7", "from some reset on the status never reads 0") \
+  X (QUEUE_RESET_STUCK, "queue-reset-stuck", "C18", "a queue's own reset is never over") \
+  X (QUEUE_RESET_IGNORED, "queue-reset-ignored", "C18", "a queue whose own reset is asked for goes on") \
+  X (QUEUE_RESET_USED, "queue-reset-used", "C18", "names every buffer as used while the queue is reset") \
   X (FEATURES_REFUSED, "features-refused", "C5", "FEATURES_OK does not stick") \
   X (FEATURES_UNKNOWN, "features-unknown", "C10", "offers features that nobody has defined") \
   X (CONFIG_ONES, "config-ones", "C15", "its configuration reads as ones") \
@@ -54,6 +57,7 @@ struct fault
   atomic_uint seen[FAULT_COUNT]; /* occasions */
   atomic_uint count;
   atomic_bool ended, stalled, shrunk, broken, stuck;
+  atomic_bool resetting[VDEV_QUEUES_MAX], uses[VDEV_QUEUES_MAX]; /* queues, in their own reset */
 };
 
 /* An occasion for @id: whether it is now. */
@@ -61,5 +65,7 @@ bool fault_now (struct fault *fault, enum fault_id id);
 /* The pushes and the data that faults change; as vdev_hook_ops.push. */
 bool fault_push (struct vdev_hook *hook, unsigned q, const struct virtq_chain *chain,
                  uint32_t *written);
+/* A queue that is being reset gives back whatever may be in it. */
+void fault_use_all (struct fault *fault, unsigned q);
 /* What faults of the device's kind do to a request's data. */
 void fault_data (struct fault *fault, unsigned q, const struct virtq_chain *chain);

@@ -172,6 +172,20 @@ push_wrong (struct fault *fault, struct virtq *ring, const struct virtq_chain *c
   return true;
 }
 
+void
+fault_use_all (struct fault *fault, unsigned q)
+{
+  struct vdev *dev = fault->hook.dev;
+  struct virtq *ring = &dev->queues[q].ring;
+  static _Thread_local struct virtq_chain chain;
+
+  chain.slots = 1;
+  for (unsigned id = 0; id < ring->size; id++)
+    push_as (ring, &chain, (uint16_t) id, UINT32_MAX);
+  if (dev->transport)
+    dev->transport->notify (dev->transport_data, q);
+}
+
 bool
 fault_push (struct vdev_hook *hook, unsigned q, const struct virtq_chain *chain, uint32_t *written)
 {
