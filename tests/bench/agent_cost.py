@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What all groups of figures each second cost, on this machine's processor: the agent
-that pushes them, the agent that writes them to a shared page, and Debian's
+that pushes them, the agent that writes them to a shared page, both as pvtools-exporter
+scrapes them each second, over the channel and in the page, and Debian's
 prometheus-node-exporter scraped each second with the collectors of the same things.
 
-  PVT_AGENT=... PVT_CLI=... tests/bench/agent_cost.py [SECONDS]
+  PVT_AGENT=... PVT_CLI=... PVT_EXPORTER=... tests/bench/agent_cost.py [SECONDS]
 
 Targets: at most 0.2 % of a core, constant memory, a quarter of node_exporter's CPU
 and memory. Processor time is the process's clock, ended threads among it.
@@ -26,6 +27,7 @@ sys.path[:0] = [str(HERE / "support")]
 
 import cli
 from agent import find_agent
+from exporter import EXPORTER
 
 PERIOD = 1
 PAGES = 4  # that memory may differ by: the allocator and the stack of a thread settle
@@ -81,10 +83,10 @@ def wait_for(path):
 
 
 @contextlib.contextmanager
-def agent(place, root="/", period=0):
+def agent(place, root="/", period=0, dialect="extended"):
     config, path = place / "agent.conf", place / "extended.sock"
     config.write_text(f"[general]\npage-period={period}\n[channel one]\nmethod=unix-listen\npath={path}\n"
-                      "dialect=extended\n")
+                      f"dialect={dialect}\n")
     with running(find_agent(), "-c", config, "-t", place / "state", "--root", root) as process:
         wait_for(path)
         yield process, path
@@ -107,9 +109,10 @@ def pushed(place, seconds):
             watch.wait(30)
 
 
-def page(place, seconds):
+def page_root(place):
     """A file in place of the device's memory: what the agent does is the same."""
     root = place / "root"
+    shutil.rmtree(root, ignore_errors=True)
     (root / DEVICE).mkdir(parents=True)
     for name, text in (("vendor", "0x1af4"), ("device", "0x1110"), ("enable", "0")):
         (root / DEVICE / name).write_text(text)
@@ -117,10 +120,28 @@ def page(place, seconds):
         (root / name).symlink_to(f"/{name}")
     (root / "sys/class").symlink_to("/sys/class")
     cli.expect(0, "page", f"page:{root / DEVICE / 'resource2'}", "--create")
+    return root
+
+
+def page(place, seconds):
+    root = page_root(place)
     with agent(place, root, PERIOD) as (process, _):
         result = measure(process.pid, seconds)
         cli.expect(0, "stat", f"page:{root / DEVICE / 'resource2'}", "--timeout", 60)
         return result
+
+
+def scraped(place, seconds, paged):
+    """pvtools-exporter asks for all each second, or reads the page and asks for the rest each minute."""
+    root, words = "/", []
+    if paged:
+        root = page_root(place)
+        (place / "pages").mkdir()
+        (place / "pages/extended").symlink_to(root / DEVICE / "resource2")
+        words = ["--pages", place / "pages"]
+    with agent(place, root, PERIOD if paged else 0, "qemu-ga") as (process, path):
+        with running(EXPORTER, "--listen", "127.0.0.1:0", "--sockets", path, "--refresh", PERIOD, "--max-age", 0, *words):
+            return measure(process.pid, seconds)
 
 
 def node_exporter(program, seconds):
@@ -174,6 +195,8 @@ def main():
         results = {"pushed": pushed(place, seconds), "page": page(place, seconds)}
         row("agent, all groups pushed each 1 s", results["pushed"], base)
         row("agent, shared page each 1 s", results["page"], base)
+        row("agent, scraped each 1 s by channel", scraped(place, seconds, False), base)
+        row("agent, scraped each 1 s by page", scraped(place, seconds, True), base)
         for what, (share, rss, _, grew) in results.items():
             verdict(f"{what}: at most {CORE_SHARE:.1%} of a core", share <= CORE_SHARE)
             verdict(f"{what}: constant memory", grew <= PAGES * os.sysconf("SC_PAGESIZE") // 1024)
