@@ -196,8 +196,8 @@
   F (KNOWN, "pvtools_exporter_guests", GAUGE, "Guests that were discovered.")                      \
   F (BACKED_OFF, "pvtools_exporter_guests_backed_off", GAUGE,                                      \
      "Guests that are left alone for a while because they do not answer.")                         \
-  F (COLLECTS, "pvtools_exporter_collects_total", COUNTER, "Guests asked, by result.")             \
-  F (CACHED, "pvtools_exporter_cache_hits_total", COUNTER, "Scrapes answered from memory.")        \
+  F (COLLECTS, "pvtools_exporter_collects_total", COUNTER, "Rounds of a guest, by its page or its channel, by result.")             \
+  F (CACHED, "pvtools_exporter_cache_hits_total", COUNTER, "Guests that a scrape had from memory.")        \
   F (HTTP, "pvtools_exporter_http_requests_total", COUNTER, "HTTP requests, by status.")           \
   F (DURATION, "pvtools_exporter_collect_duration_seconds", HISTOGRAM,                             \
      "How long it took to ask a guest.")                                                           \

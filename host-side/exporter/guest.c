@@ -33,6 +33,7 @@ pvt_guest_unref (PvtGuest *guest)
   g_ptr_array_unref (guest->waiters);
   pvt_metrics_unref (guest->rest.metrics);
   pvt_shared_clear (&guest->shared);
+  g_free (guest->why);
   g_free (guest->address);
   g_free (guest->channel);
   g_free (guest);
@@ -91,6 +92,25 @@ add_own (PvtGuest *guest, PvtMetrics *metrics, double seconds)
   if (guest->shared.file && guest->shared.state == PVT_SHARED_USED && guest->rest.metrics)
     pvt_metrics_add (metrics, PVT_F_REST_AGE,
                      (double) (g_get_monotonic_time () - guest->rest.at) / 1e6, NULL);
+}
+
+char *
+pvt_guest_news (PvtGuest *guest, const GError *error)
+{
+  gint64 now = g_get_monotonic_time ();
+  GString *line;
+
+  if (g_strcmp0 (guest->why, error ? error->message : NULL) == 0
+      || (guest->said_at && guest->said_at + PVT_SAY_US > now))
+    return NULL;
+  guest->said_at = now;
+  g_free (guest->why);
+  guest->why = error ? g_strdup (error->message) : NULL;
+  line = g_string_new (guest->address);
+  g_string_append (line, ": ");
+  /* The guest may have a part in the text. */
+  pvt_label_escape (line, error ? error->message : "it answers again");
+  return g_string_free (line, FALSE);
 }
 
 static gint64

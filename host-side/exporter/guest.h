@@ -9,6 +9,9 @@
 #define PVT_BACKOFF_FIRST_US (2 * G_USEC_PER_SEC)
 #define PVT_BACKOFF_MAX_US (64 * G_USEC_PER_SEC)
 
+/* What is said of a guest, whatever it does, is said no more often. */
+#define PVT_SAY_US (60 * G_USEC_PER_SEC)
+
 typedef enum
 {
   PVT_REASON_CONNECT,  /* no channel, or the other side hung up */
@@ -51,6 +54,8 @@ typedef struct
   gboolean monitored;  /* its machine's monitor tells when it ends, and where the channel is */
   char *channel;       /* by its monitor; NULL: not known */
   gint64 left_at;      /* when it was last left */
+  char *why;           /* what was said of its failure; NULL: it answered, or nothing was said */
+  gint64 said_at;      /* when */
   PvtShared shared;    /* of the thread that asks */
   PvtRest rest;
 } PvtGuest;
@@ -76,6 +81,10 @@ typedef struct
 void pvt_guest_finish (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign,
                        const GError *error, double seconds,
                        const PvtGuestTimes *times);
+
+/* A line for the log, when there is something new about why the guest does not answer, at
+ * most one in PVT_SAY_US; NULL: no. The caller frees. */
+char *pvt_guest_news (PvtGuest *guest, const GError *error);
 
 /* Keeps the answer of the channel, or notes that there was none. @metrics is sealed. */
 void pvt_guest_take_rest (PvtGuest *guest, PvtMetrics *metrics, const PvtSign *sign, const GError *error,

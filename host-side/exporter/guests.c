@@ -270,6 +270,7 @@ ask_rest (gpointer data, gpointer user_data)
       pvt_guest_take_rest (guest, round.metrics, &round.sign, round.error, &times);
     }
   guest->rest.asking = FALSE;
+  guest->left_at = g_get_monotonic_time ();
   g_mutex_unlock (&guests->lock);
   pvt_metrics_unref (round.metrics);
   g_clear_error (&round.error);
@@ -283,6 +284,7 @@ ask (gpointer data, gpointer user_data)
   PvtGuest *guest = data;
   PvtGuests *guests = user_data;
   const PvtGuestTimes times = times_of (&guests->config);
+  g_autofree char *news = NULL;
   Round round = { 0 };
 
   g_mutex_lock (&guests->lock);
@@ -293,6 +295,7 @@ ask (gpointer data, gpointer user_data)
         count_late (guests, guest);
       go_round (guests, guest, &round);
       count (guests, round.error == NULL, round.seconds);
+      news = pvt_guest_news (guest, round.error);
       pvt_guest_finish (guest, round.metrics, &round.sign, round.error, round.seconds, &times);
       if (round.by_page)
         renew_rest (guests, guest);
@@ -301,6 +304,8 @@ ask (gpointer data, gpointer user_data)
     }
   tell_waiters (guests, guest);
   g_mutex_unlock (&guests->lock);
+  if (news)
+    g_printerr ("pvtools-exporter: %s\n", news);
   g_clear_error (&round.error);
   pvt_guest_unref (guest);
 }
@@ -437,7 +442,8 @@ pvt_guests_look (PvtGuests *guests, const char *address)
 
   g_mutex_lock (&guests->lock);
   guest = find_or_make (guests, address);
-  look = (PvtGuestLook){ guest->asking, guest->failures, guest->left_at };
+  /* While its page is looked at its channel is left alone, or asked for the rest. */
+  look = (PvtGuestLook){ guest->asking || guest->rest.asking, guest->failures, guest->left_at };
   g_mutex_unlock (&guests->lock);
   return look;
 }

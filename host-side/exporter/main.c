@@ -104,15 +104,20 @@ serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config,
   PvtHttp *http;
 
   raise_descriptor_limit ();
+  /* Before anybody can ask: a guest whose monitor we hold is not asked through a second
+   * connection to it, which QEMU would let wait. */
+  if (exporter->monitored)
+    monitors = pvt_monitors_new (exporter->guests, exporter->targets);
   http = pvt_http_start (listen ? listen : DEFAULT_LISTEN, exporter, config->timeout_ms, error);
   if (http == NULL)
-    return 1;
+    {
+      pvt_monitors_free (monitors);
+      return 1;
+    }
   loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, quit, loop);
   g_unix_signal_add (SIGINT, quit, loop);
   g_printerr ("pvtools-exporter: listening on %s\n", pvt_http_address (http));
-  if (exporter->monitored)
-    monitors = pvt_monitors_new (exporter->guests, exporter->targets);
   if (config->refresh_ms)
     refresh = pvt_refresh_start (exporter->guests, exporter->targets);
   g_main_loop_run (loop);
@@ -120,6 +125,20 @@ serve (const char *listen, PvtExporter *exporter, const PvtGuestsConfig *config,
   pvt_monitors_free (monitors);
   pvt_http_stop (http);
   return 0;
+}
+
+/* A word that is mistyped looks like a host without guests. */
+static void
+warn_of_missing (const char *option, char **where)
+{
+  for (guint i = 0; where && where[i]; i++)
+    {
+      g_autoptr (GPtrArray) files = pvt_discover_files (where[i], NULL);
+
+      if (files == NULL)
+        g_printerr ("pvtools-exporter: %s %s: no directory that can be read; it is looked for again\n",
+                    option, where[i]);
+    }
 }
 
 static int
@@ -132,6 +151,9 @@ run (Options *o, int argc, char **argv, GError **error)
   if (!check (o, argc, argv, &config, error))
     return 2;
   exporter.refreshed = config.refresh_ms > 0;
+  warn_of_missing ("--sockets", o->targets.sockets);
+  warn_of_missing ("--qmp", o->targets.qmp);
+  warn_of_missing ("--pages", o->targets.pages);
   exporter.targets = pvt_targets_new (&o->targets);
   config.page_of = pvt_targets_page;
   config.user_data = exporter.targets;

@@ -308,6 +308,23 @@ def test_textfile():
         check("cannot create" in done.stderr, done.stderr)
 
 
+def test_why_a_guest_is_down():
+    """Said once, not for every scrape, without what a terminal would obey; and when it answers again."""
+    done = run("--once", "unix:/nowhere/at.sock")
+    equal(done.returncode, 1, done.stderr)
+    check("unix:/nowhere/at.sock" in done.stderr and "No such file" in done.stderr, done.stderr)
+    evil = {"pvt-get-status": b'{"error": {"class": "GenericError", "desc": "x"}}\n', "guest-get-osinfo": b'\x1b[2J\n'}
+    with tempfile.TemporaryDirectory() as name, Guest(evil, name, "evil.sock"):
+        exporter = Exporter("--sockets", name, "--sockets", f"{name}/none/", "--max-age", 0)
+        for _ in range(5):
+            exporter.guest("evil")
+        code, text = exporter.stop()
+    equal(code, 0, text)
+    equal(text.count("evil.sock"), 1, text)
+    check("\x1b" not in text, text)
+    check(f"--sockets {name}/none/: no directory" in exporter.warnings, exporter.warnings)
+
+
 def test_usage():
     for words in (("--timeout", "0"), ("--timeout", "nan"), ("--max-age", "-1"), ("--listen", "x"), ("word",),
                   ("--listen", "localhost:1"), ("--listen", "127.0.0.1:99999"), ("--nope",),

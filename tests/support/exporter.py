@@ -82,8 +82,11 @@ class Exporter:
         self.process = subprocess.Popen([EXPORTER, "--listen", "127.0.0.1:0", *map(str, options)],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, text=True)
-        line = self.process.stderr.readline()
-        check("listening on" in line, line)
+        self.warnings, line = "", self.process.stderr.readline()
+        while line and "listening on" not in line:
+            self.warnings += line
+            line = self.process.stderr.readline()
+        check("listening on" in line, self.warnings)
         self.port = int(line.rsplit(":", 1)[1])
         self.host = f"127.0.0.1:{self.port}"
 
