@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -125,6 +126,7 @@ command_device (int argc, char **argv)
   if (ret < 0)
     return 1;
   descriptors_drop ();
+  signal (SIGPIPE, SIG_IGN); /* what a front-end gives us to write to may be closed */
   ret = lab_add (&lab, dev);
   if (ret == 0)
     ret = vdev_start_workers (dev);

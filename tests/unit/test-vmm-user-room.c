@@ -5,10 +5,11 @@
 
 #include "host-side/vmm/net/backend.h"
 
+#include <stdio.h>
+
 #ifdef PVT_HAVE_LIBSLIRP
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -202,6 +203,7 @@ main (void)
 int
 main (void)
 {
+  puts ("1..0 # SKIP built without libslirp");
   return 0;
 }
 #endif

@@ -165,6 +165,7 @@ static const struct rule rules[] = {
   /* descriptors and files that are there */
   { SYS_close, MAIN | CONTROL | USER | CONSOLE | VSOCK | FRONT | COPIER },
   { SYS_fcntl, USER },
+  { SYS_fcntl, FRONT, COMMAND (F_SETFL) },
   { SYS_fstat, MAIN | USER | FRONT | COPIER },
   { SYS_newfstatat, MAIN | USER | FRONT | COPIER }, /* fstat(3) of some C libraries */
   { SYS_stat, USER },            /* resolv.conf */

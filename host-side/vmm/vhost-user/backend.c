@@ -2,6 +2,7 @@
 #include "backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +14,8 @@
 
 #include "host-side/vmm/core/log.h"
 #include "wire.h"
+
+#define PAGE 4096u
 
 /* What the front-end has said of a ring. It runs when it has addresses, a kick
  * and is enabled; every change stops it and starts it again where it stood. */
@@ -146,6 +149,9 @@ map_region (struct backend *backend, const struct vhost_user_region *region, int
   struct stat st;
   int ret;
 
+  /* Rings are read and written in place, aligned as the guest has them. */
+  if ((region->gpa ^ region->mmap_offset) % PAGE)
+    return -EINVAL;
   /* A file shorter than it says would end us by SIGBUS. */
   if (len < region->size || fstat (fd, &st) < 0 || st.st_size < 0 || len > (uint64_t) st.st_size)
     return -EINVAL;
@@ -301,6 +307,9 @@ set_vring_fd (struct backend *backend, struct vhost_user_message *message)
       if (message->n_fds != 1)
         return -EINVAL;
       fd = message->fds[0];
+      /* Who does not read, or reads what we were about to, keeps nobody waiting. */
+      if (fcntl (fd, F_SETFL, O_NONBLOCK) < 0)
+        return -errno;
       message->fds[0] = -1;
     }
   stop_vring (backend, q);
