@@ -48,7 +48,7 @@ map_memory (struct vm *vm, uint64_t size, uint64_t page)
 }
 
 int
-ram_new (struct vm *vm, uint64_t size, uint64_t page)
+vm_ram_new (struct vm *vm, uint64_t size, uint64_t page)
 {
   int ret = page && size % page ? -EINVAL : map_memory (vm, size, page);
 
@@ -67,7 +67,7 @@ ram_new (struct vm *vm, uint64_t size, uint64_t page)
 /* A hole in all of it is zero when it is read. Huge pages stay ours that way: those of a
  * hole might be another's when they are wanted again. */
 int
-ram_empty (struct vm *vm)
+vm_ram_empty (struct vm *vm)
 {
   if (vm->memory.page)
     memset (vm->ram, 0, vm->ram_size);
@@ -77,7 +77,7 @@ ram_empty (struct vm *vm)
 }
 
 void
-ram_free (struct vm *vm)
+vm_ram_free (struct vm *vm)
 {
   if (vm->ram)
     munmap (vm->ram, vm->ram_size);

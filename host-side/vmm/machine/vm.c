@@ -56,7 +56,7 @@ static int
 make_memory (struct vm *vm, uint64_t size, uint64_t page)
 {
   uint64_t low = size < MAP_HOLE ? size : MAP_HOLE;
-  int ret = ram_new (vm, size, page);
+  int ret = vm_ram_new (vm, size, page);
 
   if (ret == 0)
     ret = add_slot (vm, 0, 0, 0, low);
@@ -141,7 +141,7 @@ vm_free (struct vm *vm)
       meter_close (&vm->vcpus[i]);
       close (vm->vcpus[i].fd);
     }
-  ram_free (vm);
+  vm_ram_free (vm);
   if (vm->fd >= 0)
     close (vm->fd);
   if (vm->kvm >= 0)
@@ -263,7 +263,7 @@ vm_wait_reset (struct vm *vm)
 int
 vm_reset (struct vm *vm)
 {
-  int ret = ram_empty (vm);
+  int ret = vm_ram_empty (vm);
 
   return ret < 0 ? ret : vm_state_restore (vm);
 }

@@ -123,10 +123,10 @@ int vm_doorbell (struct vm *vm, const struct vm_doorbell *doorbell, bool on);
 /* In interrupts.c: what vm.c needs of it. */
 int interrupts_init (struct vm *vm);
 void interrupts_finish (struct vm *vm);
-/* In ram.c: vm.c's memory, zeroed in the beginning and by ram_empty(). */
-int ram_new (struct vm *vm, uint64_t size, uint64_t page);
-int ram_empty (struct vm *vm);
-void ram_free (struct vm *vm);
+/* In ram.c: vm.c's memory, zeroed in the beginning and by vm_ram_empty(). */
+int vm_ram_new (struct vm *vm, uint64_t size, uint64_t page);
+int vm_ram_empty (struct vm *vm);
+void vm_ram_free (struct vm *vm);
 /* In vcpu.c: what vm.c needs of a processor. */
 int vcpu_new (struct vm *vm, unsigned index);
 void *vcpu_thread (void *vcpu);
