@@ -16,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 import debian
 import tap
 from agent import find_agent
-from shell import sh, start
+from shell import PATIENCE, sh, start
 from tap import check, equal, note
 from vm import VM
 from wire import AgentError, LibvirtLike, ProxmoxLike
@@ -66,17 +66,17 @@ def test_every_filesystem_in_an_order_that_works():
 def test_nothing_is_written_while_frozen():
     machine = vm()
     with machine.line() as line:
-        pids = [start(line, f"sleep 2; echo x > {place}/late; sync {place}/late; echo done")
+        pids = [start(line, f"sleep {2 * PATIENCE}; echo x > {place}/late; sync {place}/late; echo done")
                 for place in ("/t/xfs", "/t/sub", "/t/lvm", "/t/inner", "/t/again", "/root", "/t/auto")]
         equal(line.ask("guest-fsfreeze-freeze"), len(FROZEN), "frozen")
-        time.sleep(3)
+        time.sleep(3 * PATIENCE)
         try:
             line.ask("guest-exec-status", pid=pids[0])
             raise AssertionError("exec-status ran while frozen")
         except AgentError as error:
             check("frozen" in error.desc, error.desc)
         equal(line.ask("guest-fsfreeze-thaw"), len(FROZEN), "thawed")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * PATIENCE
         for pid in pids:
             while not (status := line.ask("guest-exec-status", pid=pid))["exited"]:
                 check(time.monotonic() < deadline, "a writer still waits")
@@ -172,9 +172,9 @@ def test_the_agent_dies_while_the_guest_is_frozen():
     with machine.line() as line:
         # The killer must not need a disk: it is in memory by then.
         sh(line, "cp /bin/busybox /run/ 2>/dev/null || true; "
-                 "(sleep 2; kill -9 $(pidof pvtools-agent)) > /dev/null 2>&1 &")
+                 f"(sleep {2 * PATIENCE}; kill -9 $(pidof pvtools-agent)) > /dev/null 2>&1 &")
         equal(line.ask("guest-fsfreeze-freeze"), len(FROZEN), "frozen")
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 90 * PATIENCE
     while (state := freeze_state(machine)) is None or not state["untold"]:
         check(time.monotonic() < deadline, f"not thawed: {state}")
         time.sleep(0.2)
@@ -191,15 +191,15 @@ def test_the_agent_dies_while_the_guest_is_frozen():
 
 def test_the_deadline_in_the_guest():
     with vm().line() as line:
-        report = line.ask("pvt-freeze", deadline_ms=2000)
-        deadline = time.monotonic() + 30
+        report = line.ask("pvt-freeze", deadline_ms=2000 * PATIENCE)
+        deadline = time.monotonic() + 30 * PATIENCE
         while (state := line.ask("pvt-get-freeze"))["phase"] != "thawed":
             check(time.monotonic() < deadline, "not thawed")
             time.sleep(0.2)
         equal(state["ended-by"], "deadline", "end")
         held = (state["thawed-at"] - report["started"]) / 1e9
-        note(f"held for {held:.2f} s of 2 s")
-        check(held < 10, held)
+        note(f"held for {held:.2f} s of {2 * PATIENCE} s")
+        check(held < 10 * PATIENCE, held)
         sh(line, "echo x > /t/lvm/after-deadline; sync", timeout=30)
 
 
