@@ -54,6 +54,7 @@ QEMUS = {
     "test_enablement": "the firmware's tables of QEMU, a disk of other hardware",
     "test_hibernate": "the sleep states of a PC",
     "test_hotplug": "processors, memory and disks that are plugged in",
+    "test_exporter_page_guest": "a shared page, whose file is on this machine",
     "test_page": "two shared pages, whose files are on this machine",
     "test_snapshot": "overlays of QEMU; test_vmm and test_vmm_disks have our VMM's copies",
     "test_torture": "overlays of QEMU",
