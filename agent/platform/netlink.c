@@ -11,7 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RECEIVE_SIZE 32768
+/* The kernel makes the messages of a dump as large as what was received with before,
+ * and clears that memory: half of the work of a dump of few links when it is much. */
+#define RECEIVE_SIZE 4096
+#define RECEIVE_MAX 32768
 #define MAX_RETRIES 5
 
 typedef PvtNetlinkOutcome (*Parser) (const void *data, gsize len, GArray *array);
@@ -280,70 +283,108 @@ pvt_netlink_parse_routes (const void *data, gsize len, GArray *routes)
                 routes);
 }
 
-/* One socket for the life of the process, used by one thread at a time. */
+/* A socket for the life of the process. */
+typedef struct
+{
+  int fd;
+  gsize room; /* to receive with */
+} Socket;
+
+/* Used by one thread at a time. A route of many hops is long, and the kernel passes over
+ * in silence what has no room in a message; links are told how much they need. */
 static GMutex lock;
-static int the_socket = -1;
+static Socket for_links = { -1, RECEIVE_SIZE }, for_routes = { -1, RECEIVE_MAX };
+
+static void
+hang_up (Socket *to)
+{
+  if (to->fd >= 0)
+    close (to->fd);
+  to->fd = -1;
+}
 
 static gboolean
-fail (const char *what, GError **error)
+fail (Socket *to, const char *what, GError **error)
 {
   int code = errno;
 
   g_set_error (error, G_FILE_ERROR, (gint) g_file_error_from_errno (code), "netlink: %s: %s", what,
                g_strerror (code));
-  if (the_socket >= 0)
-    close (the_socket);
-  the_socket = -1;
+  hang_up (to);
   return FALSE;
 }
 
+/* The kernel finds out how long the longest message is, and makes room for that, where
+ * it is told what to leave out: rtnl_calcit(). These counters are IPv6's. */
+static void
+leave_out_stats (struct nlmsghdr *header, struct rtattr *attr)
+{
+  const guint32 mask = RTEXT_FILTER_SKIP_STATS;
+
+  attr->rta_type = IFLA_EXT_MASK;
+  attr->rta_len = RTA_LENGTH (sizeof mask);
+  memcpy (RTA_DATA (attr), &mask, sizeof mask);
+  header->nlmsg_len += attr->rta_len;
+}
+
 static gboolean
-send_dump (guint16 type, int family, guint32 sequence, GError **error)
+send_dump (Socket *to, guint16 type, int family, guint32 sequence, GError **error)
 {
   struct
   {
     struct nlmsghdr header;
     union
     {
-      struct ifinfomsg link;
+      struct
+      {
+        struct ifinfomsg head;
+        char mask[RTA_SPACE (sizeof (guint32))] __attribute__ ((aligned (RTA_ALIGNTO)));
+      } link;
       struct ifaddrmsg address;
       struct rtmsg route;
       guchar family; /* the first byte of each, and all the kernel wants */
     } body;
   } request;
 
-  if (the_socket < 0)
-    the_socket = socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  if (the_socket < 0)
-    return fail ("socket", error);
+  if (to->fd < 0)
+    to->fd = socket (AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (to->fd < 0)
+    return fail (to, "socket", error);
   memset (&request, 0, sizeof request);
   request.header.nlmsg_type = type;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = sequence;
-  request.header.nlmsg_len = NLMSG_LENGTH (type == RTM_GETLINK   ? sizeof request.body.link
+  request.header.nlmsg_len = NLMSG_LENGTH (type == RTM_GETLINK   ? sizeof request.body.link.head
                                            : type == RTM_GETADDR ? sizeof request.body.address
                                                                  : sizeof request.body.route);
   request.body.family = (guchar) family;
-  if (send (the_socket, &request, request.header.nlmsg_len, 0) < 0)
-    return fail ("send", error);
+  if (type == RTM_GETLINK)
+    leave_out_stats (&request.header, (struct rtattr *) (void *) request.body.link.mask);
+  if (send (to->fd, &request, request.header.nlmsg_len, 0) < 0)
+    return fail (to, "send", error);
   return TRUE;
 }
 
 static PvtNetlinkOutcome
-receive_dump (Parser parser, guint32 sequence, GArray *array, GError **error)
+receive_dump (Socket *from, Parser parser, guint32 sequence, GArray *array, GError **error)
 {
-  static char buf[RECEIVE_SIZE] __attribute__ ((aligned (8)));
+  static char buf[RECEIVE_MAX] __attribute__ ((aligned (8)));
   PvtNetlinkOutcome outcome = PVT_NETLINK_MORE;
 
   while (outcome == PVT_NETLINK_MORE)
     {
-      gssize n = recv (the_socket, buf, sizeof buf, 0);
+      gssize n = recv (from->fd, buf, from->room, MSG_TRUNC);
 
       if (n < 0 && errno == EINTR)
         continue;
-      if (n < (gssize) sizeof (struct nlmsghdr))
+      if (n > (gssize) from->room && from->room < sizeof buf)
         {
-          fail ("receive", error);
+          from->room = sizeof buf;
+          return PVT_NETLINK_INTERRUPTED;
+        }
+      if (n < (gssize) sizeof (struct nlmsghdr) || n > (gssize) sizeof buf)
+        {
+          fail (from, "receive", error);
           return PVT_NETLINK_ERROR;
         }
       /* The rest of a dump that was interrupted: pass it over. */
@@ -354,7 +395,7 @@ receive_dump (Parser parser, guint32 sequence, GArray *array, GError **error)
   if (outcome == PVT_NETLINK_ERROR)
     {
       errno = EPROTO;
-      fail ("the kernel's answer", error);
+      fail (from, "the kernel's answer", error);
     }
   return outcome;
 }
@@ -363,6 +404,7 @@ static GArray *
 dump (guint16 type, gsize element, Parser parser, GError **error)
 {
   static guint32 sequence;
+  Socket *with = type == RTM_GETROUTE ? &for_routes : &for_links;
   GArray *array = g_array_new (FALSE, FALSE, (guint) element);
   PvtNetlinkOutcome outcome = PVT_NETLINK_ERROR;
 
@@ -370,14 +412,13 @@ dump (guint16 type, gsize element, Parser parser, GError **error)
   for (guint i = 0; i < MAX_RETRIES; i++)
     {
       g_array_set_size (array, 0);
-      if (!send_dump (type, AF_UNSPEC, ++sequence, error))
+      if (!send_dump (with, type, AF_UNSPEC, ++sequence, error))
         break;
-      outcome = receive_dump (parser, sequence, array, error);
+      outcome = receive_dump (with, parser, sequence, array, error);
       if (outcome != PVT_NETLINK_INTERRUPTED)
         break;
       /* The rest of this one would mix with the next. */
-      close (the_socket);
-      the_socket = -1;
+      hang_up (with);
     }
   g_mutex_unlock (&lock);
   /* Changing all the time: the last answer is as good as any. */

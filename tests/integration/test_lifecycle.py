@@ -207,6 +207,18 @@ def test_a_neighbour_learns():
             subprocess.run(["ip", "netns", "del", "pvt-peer"], check=False, capture_output=True)
 
 
+def test_a_link_with_much_to_tell():
+    """Its other names make the kernel's message longer than the room for most."""
+    with network(), Agent() as agent, agent.line() as line:
+        links = {link["name"] for link in line.ask("guest-network-get-interfaces")}
+        check({"lo", "a0", "b0", "down0"} <= links, links)
+        for number in range(60):
+            subprocess.run(["ip", "link", "property", "add", "dev", "a0", "altname", f"a{number:0120}"],
+                           check=True, capture_output=True)
+        for _ in range(2):
+            equal({link["name"] for link in line.ask("guest-network-get-interfaces")}, links, "links")
+
+
 def test_the_hosts_command():
     with Agent() as agent:
         address = f"unix:{agent.socket}"
