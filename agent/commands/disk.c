@@ -167,7 +167,8 @@ disk_stats (const PvtDiskCounters *disk)
 gboolean
 pvt_handle_guest_get_diskstats (PvtCall *call, GPtrArray **result, GError **error)
 {
-  g_autoptr (GArray) disks = pvt_diskstats_read (pvt_call_root (call), error);
+  static PvtProcFile file = PVT_DISKSTATS_FILE; /* main loop only */
+  g_autoptr (GArray) disks = pvt_diskstats_read_kept (&file, pvt_call_root (call), error);
 
   if (disks == NULL)
     return FALSE;

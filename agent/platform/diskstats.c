@@ -37,16 +37,23 @@ pvt_diskstats_parse (const char *text, gsize len, GArray *disks)
 }
 
 GArray *
-pvt_diskstats_read (const PvtRoot *root, GError **error)
+pvt_diskstats_read_kept (PvtProcFile *file, const PvtRoot *root, GError **error)
 {
-  gsize len;
-  g_autofree char *text
-      = pvt_root_read_alloc (root, "proc/diskstats", PVT_MAX_PROC_FILE, &len, error);
   GArray *disks;
 
-  if (text == NULL)
+  if (!pvt_proc_file_get (file, root, error))
     return NULL;
   disks = g_array_new (FALSE, FALSE, sizeof (PvtDiskCounters));
-  pvt_diskstats_parse (text, len, disks);
+  pvt_diskstats_parse (file->text, file->len, disks);
+  return disks;
+}
+
+GArray *
+pvt_diskstats_read (const PvtRoot *root, GError **error)
+{
+  PvtProcFile file = PVT_DISKSTATS_FILE;
+  GArray *disks = pvt_diskstats_read_kept (&file, root, error);
+
+  pvt_proc_file_close (&file);
   return disks;
 }

@@ -2,7 +2,7 @@
 /* /proc/diskstats: see the kernel's Documentation/admin-guide/iostats.rst. */
 #pragma once
 
-#include "root.h"
+#include "proc-file.h"
 
 #define PVT_DISK_FIELDS 17
 
@@ -39,4 +39,10 @@ typedef struct
 /* Appends a PvtDiskCounters for each line; lines of another form are skipped. */
 void pvt_diskstats_parse (const char *text, gsize len, GArray *disks);
 
+/* Reads the file; the caller unrefs the array of PvtDiskCounters. */
 GArray *pvt_diskstats_read (const PvtRoot *root, GError **error);
+
+/* The same of one that stays open. */
+#define PVT_DISKSTATS_FILE { .path = "proc/diskstats", .records = TRUE, .fd = -1 }
+
+GArray *pvt_diskstats_read_kept (PvtProcFile *file, const PvtRoot *root, GError **error);

@@ -40,7 +40,7 @@ static const PvtProcFile files[N_FILES] = {
   [FILE_MEMINFO] = { .path = "proc/meminfo", .fd = -1 },
   [FILE_LOADAVG] = { .path = "proc/loadavg", .fd = -1 },
   [FILE_VMSTAT] = { .path = "proc/vmstat", .records = TRUE, .fd = -1 },
-  [FILE_DISKSTATS] = { .path = "proc/diskstats", .records = TRUE, .fd = -1 },
+  [FILE_DISKSTATS] = PVT_DISKSTATS_FILE,
   [FILE_NETDEV] = { .path = "proc/net/dev", .records = TRUE, .fd = -1 },
   [FILE_PRESSURE] = { .path = "proc/pressure/cpu", .fd = -1 },
   [FILE_PRESSURE + 1] = { .path = "proc/pressure/memory", .fd = -1 },
