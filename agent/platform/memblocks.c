@@ -2,45 +2,55 @@
 #include "memblocks.h"
 
 #include "bounds.h"
+#include "names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #define DIR_PATH "sys/devices/system/memory"
 
-/* Since Linux 5.7 `removable` only says whether the kernel can take memory
- * offline at all: it is the same for every block and is read once. */
 static gboolean
-removable_is_constant (const PvtRoot *root)
+kernel_is_5_7 (void)
 {
   struct utsname name;
   int major = 0, minor = 0;
 
-  if (root->fake || uname (&name) < 0 || sscanf (name.release, "%d.%d", &major, &minor) != 2)
-    return FALSE;
-  return major > 5 || (major == 5 && minor >= 7);
+  return uname (&name) == 0 && sscanf (name.release, "%d.%d", &major, &minor) == 2
+         && (major > 5 || (major == 5 && minor >= 7));
 }
 
 static gboolean
-read_removable (int dir, guint64 index)
+read_removable (int dir, const char *name)
 {
   char path[48];
   guint64 value = 0;
 
-  g_snprintf (path, sizeof path, "memory%" G_GUINT64_FORMAT "/removable", index);
+  g_snprintf (path, sizeof path, "%s/removable", name);
   return pvt_read_u64_at (dir, path, &value) == 0 && value != 0;
 }
 
+/* Since Linux 5.7 `removable` only says whether the kernel can take memory
+ * offline at all: it is the same for every block as long as that kernel runs. */
 static gboolean
-read_state (int dir, guint64 index, gboolean *online)
+is_removable (const PvtRoot *root, int dir, const char *name)
+{
+  static enum { UNKNOWN, EACH_ITS_OWN, NONE, ALL } said; /* main loop only */
+
+  if (root->fake)
+    return read_removable (dir, name);
+  if (said == UNKNOWN)
+    said = !kernel_is_5_7 () ? EACH_ITS_OWN : read_removable (dir, name) ? ALL : NONE;
+  return said == EACH_ITS_OWN ? read_removable (dir, name) : said == ALL;
+}
+
+static gboolean
+read_state (int dir, const char *name, gboolean *online)
 {
   char path[48], state[32];
 
-  g_snprintf (path, sizeof path, "memory%" G_GUINT64_FORMAT "/state", index);
+  g_snprintf (path, sizeof path, "%s/state", name);
   if (pvt_read_at (dir, path, state, sizeof state) < 0)
     return FALSE;
   *online = strcmp (state, "online") == 0;
@@ -67,26 +77,17 @@ by_index (gconstpointer a, gconstpointer b)
 }
 
 static void
-read_blocks (const PvtRoot *root, DIR *stream, GArray *blocks)
+read_blocks (const PvtRoot *root, PvtNames *names, GArray *blocks)
 {
-  int dir = dirfd (stream), constant = removable_is_constant (root) ? -1 : -2;
-  struct dirent *entry;
+  const char *name;
 
-  while ((entry = readdir (stream)) && blocks->len < PVT_MAX_MEMORY_BLOCKS)
+  while (blocks->len < PVT_MAX_MEMORY_BLOCKS && (name = pvt_names_next (names)))
     {
       PvtMemblock block = { 0, FALSE, FALSE };
 
-      if (!parse_name (entry->d_name, &block.index)
-          || !read_state (dir, block.index, &block.online))
+      if (!parse_name (name, &block.index) || !read_state (names->fd, name, &block.online))
         continue;
-      if (constant == -2)
-        block.removable = read_removable (dir, block.index);
-      else
-        {
-          if (constant == -1)
-            constant = read_removable (dir, block.index);
-          block.removable = constant;
-        }
+      block.removable = is_removable (root, names->fd, name);
       g_array_append_val (blocks, block);
     }
   g_array_sort (blocks, by_index);
@@ -95,22 +96,19 @@ read_blocks (const PvtRoot *root, DIR *stream, GArray *blocks)
 GArray *
 pvt_memblocks_read (const PvtRoot *root, GError **error)
 {
+  PvtNames names;
+  int failed = pvt_names_open (&names, root->fd, DIR_PATH);
   GArray *blocks;
-  int fd = pvt_open_dir_at (root->fd, DIR_PATH);
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
 
-  if (stream == NULL && fd != -ENOENT)
+  if (failed && failed != -ENOENT)
     {
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "/" DIR_PATH ": %s",
-                   g_strerror (fd < 0 ? -fd : errno));
+                   g_strerror (-failed));
       return NULL;
     }
   blocks = g_array_new (FALSE, FALSE, sizeof (PvtMemblock));
-  if (stream)
-    {
-      read_blocks (root, stream, blocks);
-      closedir (stream);
-    }
+  read_blocks (root, &names, blocks);
+  pvt_names_close (&names);
   return blocks;
 }
 

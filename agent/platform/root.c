@@ -48,12 +48,13 @@ pvt_root_free (PvtRoot *root)
   g_free (root);
 }
 
-/* An attribute of sysfs comes whole with one read(2) (the kernel's
- * Documentation/filesystems/sysfs.rst): no second one that finds its end. */
+/* A file, and an attribute of sysfs (the kernel's Documentation/filesystems/sysfs.rst),
+ * comes whole with one read(2) that has room for it: no second one that finds its end.
+ * Those of /proc may come in pieces. */
 static gboolean
 comes_whole (const char *path)
 {
-  return strncmp (path, "sys/", 4) == 0;
+  return strncmp (path + (*path == '/'), "proc/", 5) != 0;
 }
 
 /* Reads to the end or until the buffer is full. */
