@@ -8,6 +8,7 @@
 #include "host-side/vmm/core/copier.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <virtio/blk.h>
@@ -155,6 +156,95 @@ test_copier (void **state)
   close (fd);
 }
 
+/* ---- a worker that is wanted ---- */
+
+struct slow
+{
+  struct vdev dev;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool may_go_on;
+  unsigned served;
+};
+
+/* A request that takes as long as somebody says. */
+static uint32_t
+serve_slowly (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+{
+  struct slow *slow = (struct slow *) dev;
+
+  pthread_mutex_lock (&slow->lock);
+  slow->served++;
+  pthread_cond_broadcast (&slow->changed);
+  while (!slow->may_go_on)
+    pthread_cond_wait (&slow->changed, &slow->lock);
+  pthread_mutex_unlock (&slow->lock);
+  return 0;
+}
+
+static void
+kick_slowly (struct vdev *dev, unsigned q)
+{
+  vdev_serve (dev, q, serve_slowly);
+}
+
+static void
+free_nothing (struct vdev *dev)
+{
+}
+
+static void *
+stop_it (void *data)
+{
+  vdev_queue_stop (data, 0);
+  return NULL;
+}
+
+/* Requests may be large and disks slow: who resets the device or ends the machine waits for
+ * one of them, and not for all that a guest can put into a ring. */
+static void
+test_who_wants_the_worker_waits_for_one (void **state)
+{
+  static const struct vdev_ops ops = { .kick = kick_slowly, .free = free_nothing };
+  static struct slow slow = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+  struct virtq_config config = { 8, RAM_DESC, RAM_DRIVER, RAM_DEVICE, 0 };
+  struct virtio_avail *avail;
+  int kick = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  pthread_t caller;
+
+  if (ram == NULL)
+    ram = ram_new (&memory);
+  memset (ram, 0, RAM_SIZE);
+  avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  vdev_init (&slow.dev, &ops, "slow", VIRTIO_ID_RNG, 1);
+  vdev_attach (&slow.dev, &memory, &transport, NULL);
+  assert_int_equal (vdev_start_workers (&slow.dev), 0);
+  assert_int_equal (vdev_accept (&slow.dev, VIRTIO_BIT (VIRTIO_F_VERSION_1)), 0);
+  config.features = slow.dev.accepted;
+  assert_int_equal (vdev_queue_start (&slow.dev, 0, &config, NULL, kick), 0);
+  __atomic_store_n (&avail->idx, 8, __ATOMIC_RELEASE); /* descriptors of no length */
+  vdev_kick (&slow.dev, 0);
+  pthread_mutex_lock (&slow.lock);
+  while (slow.served == 0)
+    pthread_cond_wait (&slow.changed, &slow.lock);
+  pthread_mutex_unlock (&slow.lock);
+  assert_int_equal (pthread_create (&caller, NULL, stop_it, &slow.dev), 0);
+  while (!worker_is_wanted (slow.dev.workers[0]))
+    g_usleep (1000);
+  pthread_mutex_lock (&slow.lock);
+  slow.may_go_on = true;
+  pthread_cond_broadcast (&slow.changed);
+  pthread_mutex_unlock (&slow.lock);
+  assert_int_equal (pthread_join (caller, NULL), 0);
+  assert_in_range (slow.served, 1, 2); /* the doorbell may have been heard once more */
+  /* The others come when the queue goes on. */
+  assert_int_equal (vdev_queue_start (&slow.dev, 0, &config, &(uint32_t){ 1 }, kick), 0);
+  vdev_reset (&slow.dev);
+  assert_true (slow.served > 2);
+  vdev_free (&slow.dev);
+  close (kick);
+}
+
 int
 main (void)
 {
@@ -162,6 +252,7 @@ main (void)
     cmocka_unit_test (test_copier),
     cmocka_unit_test (test_hold),
     cmocka_unit_test (test_growth),
+    cmocka_unit_test (test_who_wants_the_worker_waits_for_one),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

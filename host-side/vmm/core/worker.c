@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -23,6 +24,7 @@ struct worker
   void *data;
   bool busy, done, stop;
   bool held;
+  atomic_uint wanted; /* without the lock: calls that do not run yet */
 };
 
 static void
@@ -33,6 +35,7 @@ take_call (void *data)
 
   if (read (worker->wake.fd, &count, sizeof count) < 0)
     return;
+  atomic_fetch_sub (&worker->wanted, 1);
   if (worker->function)
     worker->function (worker->data);
   pthread_mutex_lock (&worker->lock);
@@ -144,6 +147,7 @@ worker_call (struct worker *worker, void (*function) (void *data), void *data)
       function (data);
       return;
     }
+  atomic_fetch_add (&worker->wanted, 1);
   pthread_mutex_lock (&worker->lock);
   while (worker->busy)
     pthread_cond_wait (&worker->changed, &worker->lock);
@@ -158,6 +162,12 @@ worker_call (struct worker *worker, void (*function) (void *data), void *data)
   worker->busy = false;
   pthread_cond_broadcast (&worker->changed);
   pthread_mutex_unlock (&worker->lock);
+}
+
+bool
+worker_is_wanted (const struct worker *worker)
+{
+  return atomic_load_explicit (&worker->wanted, memory_order_relaxed) > 0;
 }
 
 /* In the worker: seen when this call returns to its loop. */

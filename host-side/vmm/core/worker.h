@@ -5,6 +5,7 @@
  * something with worker_call(), so that the data path needs no lock. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct worker;
@@ -24,6 +25,9 @@ void worker_free (struct worker *worker);
 
 /* Runs @function in the worker's thread and returns when it has run. */
 void worker_call (struct worker *worker, void (*function) (void *data), void *data);
+
+/* Whether somebody waits for the thread to come back from what it does: it should soon. */
+bool worker_is_wanted (const struct worker *worker);
 
 /* Stops the thread between two callbacks, and lets it go on. Not from the thread
  * itself; one holder at a time, and whoever calls meanwhile waits. */

@@ -24,6 +24,7 @@
 #include "host-side/vmm/core/log.h"
 
 #define DEPTH 64u /* under way in a queue at a time */
+#define BYTES_MAX (128u << 20) /* and no more requests beyond so much: who resets waits for all */
 
 struct request
 {
@@ -33,6 +34,7 @@ struct request
   struct iovec *at; /* what is left of it */
   unsigned n;
   uint64_t offset, left, written;
+  uint64_t bytes; /* in the beginning */
   bool flushing; /* a write that is followed by a flush of its own */
   bool done, headless;
   int result;
@@ -47,8 +49,15 @@ struct blk_uring
   unsigned q;
   unsigned first, n; /* requests taken and not given back, in their order */
   unsigned io;       /* of them with the kernel */
+  uint64_t bytes;    /* of the @n */
   struct request *requests;
 };
+
+static bool
+is_full (const struct blk_uring *uring)
+{
+  return uring->n == DEPTH || uring->bytes >= BYTES_MAX;
+}
 
 /* ---- to the kernel ---- */
 
@@ -94,6 +103,7 @@ begin_data (struct blk_uring *uring, struct request *request)
       finish (request, n < 0 ? n : 0);
       return;
     }
+  uring->bytes += request->bytes = request->left;
   request->at = request->iov;
   request->n = (unsigned) n;
   request->offset = request->req.sector * VIRTIO_BLK_SECTOR;
@@ -105,7 +115,7 @@ static void
 begin (struct blk_uring *uring, struct request *request)
 {
   request->done = request->flushing = false;
-  request->written = 0;
+  request->written = request->bytes = 0;
   request->headless = !blk_head (&request->chain, &request->req);
   if (request->headless)
     finish (request, 0);
@@ -216,6 +226,7 @@ give_back (struct blk_uring *uring)
                     ? 0 : blk_answer (&request->chain, request->result, request->written));
       uring->first = (uring->first + 1) % DEPTH;
       uring->n--;
+      uring->bytes -= request->bytes;
       any = true;
     }
   if (any)
@@ -226,7 +237,7 @@ void
 blk_uring_settle (struct blk *blk, unsigned q)
 {
   struct blk_uring *uring = blk->urings[q];
-  bool full = uring->n == DEPTH;
+  bool full = is_full (uring);
   struct io_uring_cqe *cqe;
 
   while (uring->io > 0)
@@ -259,7 +270,7 @@ static void
 on_results (void *data)
 {
   struct blk_uring *uring = data;
-  bool full = uring->n == DEPTH;
+  bool full = is_full (uring);
 
   turn (uring);
   if (full)
@@ -279,7 +290,7 @@ blk_uring_kick (struct blk *blk, unsigned q)
   for (;;)
     {
       virtq_disarm (&queue->ring);
-      while (budget > 0 && uring->n < DEPTH)
+      while (budget > 0 && !is_full (uring))
         {
           struct request *request = &uring->requests[(uring->first + uring->n) % DEPTH];
 
@@ -287,15 +298,15 @@ blk_uring_kick (struct blk *blk, unsigned q)
           if (ret != 1)
             break;
           uring->n++;
-          budget--;
           begin (uring, request);
+          budget = vdev_is_wanted (&blk->dev, q) ? 0 : budget - 1;
         }
       turn (uring);
       if (ret < 0)
         vdev_break (&blk->dev);
       else if (budget == 0) /* others of this worker have their turn */
         vdev_kick_again (&blk->dev, q);
-      if (ret < 0 || budget == 0 || uring->n == DEPTH) /* results bring us back */
+      if (ret < 0 || budget == 0 || is_full (uring)) /* results bring us back */
         return;
       if (ret == 0 && !virtq_arm (&queue->ring))
         return;

@@ -50,7 +50,7 @@ vdev_serve (struct vdev *dev, unsigned q,
         {
           virtq_push (&queue->ring, &chain, serve (dev, q, &chain));
           vdev_notify (dev, q);
-          budget--;
+          budget = vdev_is_wanted (dev, q) ? 0 : budget - 1;
         }
     }
   while (ret == 0 && virtq_arm (&queue->ring) && budget > 0);
@@ -59,6 +59,12 @@ vdev_serve (struct vdev *dev, unsigned q,
   /* A guest that never stops asking does not keep the worker from others. */
   else if (budget == 0)
     vdev_kick_again (dev, q);
+}
+
+bool
+vdev_is_wanted (const struct vdev *dev, unsigned q)
+{
+  return dev->queues[q].worker && worker_is_wanted (dev->queues[q].worker);
 }
 
 void

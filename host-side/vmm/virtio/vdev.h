@@ -94,6 +94,9 @@ void vdev_serve (struct vdev *dev, unsigned q,
 void vdev_notify (struct vdev *dev, unsigned q);
 /* Changes the configuration and tells the driver. Any thread. */
 void vdev_set_config (struct vdev *dev, unsigned offset, const void *data, unsigned len);
+/* Whether somebody waits for the queue's worker: to stop the queue, or to hold it. After the
+ * request at hand it leaves the others for later, by vdev_kick_again(). */
+bool vdev_is_wanted (const struct vdev *dev, unsigned q);
 /* Has the queue's worker come back to it after others had their turn. */
 void vdev_kick_again (struct vdev *dev, unsigned q);
 /* The device gives up until it is reset. */
