@@ -16,6 +16,7 @@
 #include "host-side/vmm/core/socket.h"
 #include "host-side/vmm/lab.h"
 #include "host-side/vmm/vhost-user/backend.h"
+#include "host-side/vmm/vhost-user/shrink.h"
 #include "host-side/vmm/virtio/devices.h"
 
 static int
@@ -127,6 +128,7 @@ command_device (int argc, char **argv)
     return 1;
   descriptors_drop ();
   signal (SIGPIPE, SIG_IGN); /* what a front-end gives us to write to may be closed */
+  shrink_survive ();
   ret = lab_add (&lab, dev);
   if (ret == 0)
     ret = vdev_start_workers (dev);

@@ -21,7 +21,7 @@ from tap import check, equal
 from vhostuser import find_vmm
 
 LIMIT = 60  # seconds until the back-end must have answered
-GET_FEATURES, SET_FEATURES, SET_MEM_TABLE = 1, 2, 5
+GET_FEATURES, SET_FEATURES, SET_MEM_TABLE, SET_VRING_NUM, SET_VRING_ADDR = 1, 2, 5, 8, 9
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR, GET_PROTOCOL_FEATURES = 12, 13, 14, 15
 SET_PROTOCOL_FEATURES = 16
 NEED_REPLY = 8
@@ -149,6 +149,30 @@ def test_descriptors_that_are_missing_or_too_many():
             for fd in fds:
                 os.close(fd)
         serves(path)
+
+
+def test_memory_that_goes_away():
+    """Its file is shortened while a ring is in it: what is read there then is zero."""
+    with device() as path:
+        memory = os.memfd_create("memory")
+        os.ftruncate(memory, 1 << 20)
+        kick = os.eventfd(0)
+        user = 0x7F0000000000
+        with Front(path) as front:
+            front.send(SET_FEATURES, struct.pack("<Q", 1 << 32))
+            front.send(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, 0, 1 << 20, user, 0), [memory])
+            front.send(SET_VRING_NUM, struct.pack("<II", 0, 8))
+            front.send(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, user, user + 0x2000, user + 0x1000, 0))
+            front.send(SET_VRING_KICK, struct.pack("<Q", 0), [kick])
+            check(front.ask(GET_FEATURES), "it runs")
+            os.ftruncate(memory, 0)
+            for _ in range(20):
+                os.eventfd_write(kick, 1)
+                check(front.ask(GET_FEATURES), "it goes on")
+                time.sleep(0.01)
+        serves(path)
+        os.close(memory)
+        os.close(kick)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 #include <virtio/types.h>
 
 #include "host-side/vmm/core/log.h"
+#include "shrink.h"
 #include "wire.h"
 
 #define PAGE 4096u
@@ -34,6 +35,8 @@ struct mapping
   size_t len;
   struct vhost_user_region region;
 };
+
+_Static_assert (VHOST_USER_REGIONS_MAX <= SHRINK_MAPPINGS_MAX, "all of them");
 
 struct backend
 {
@@ -136,7 +139,10 @@ static void
 unmap_all (struct backend *backend)
 {
   for (unsigned i = 0; i < backend->n_mappings; i++)
-    munmap (backend->mappings[i].base, backend->mappings[i].len);
+    {
+      shrink_watch (i, NULL, 0);
+      munmap (backend->mappings[i].base, backend->mappings[i].len);
+    }
   backend->n_mappings = 0;
   backend->memory.n = 0;
 }
@@ -152,7 +158,7 @@ map_region (struct backend *backend, const struct vhost_user_region *region, int
   /* Rings are read and written in place, aligned as the guest has them. */
   if ((region->gpa ^ region->mmap_offset) % PAGE)
     return -EINVAL;
-  /* A file shorter than it says would end us by SIGBUS. */
+  /* A file shorter than it says; one that becomes so later is shrink.c's. */
   if (len < region->size || fstat (fd, &st) < 0 || st.st_size < 0 || len > (uint64_t) st.st_size)
     return -EINVAL;
   mapping->base = mmap (NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -165,7 +171,7 @@ map_region (struct backend *backend, const struct vhost_user_region *region, int
   if (ret < 0)
     munmap (mapping->base, len);
   else
-    backend->n_mappings++;
+    shrink_watch (backend->n_mappings++, mapping->base, len);
   return ret;
 }
 
