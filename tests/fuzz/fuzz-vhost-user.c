@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A front-end that says anything: messages with lengths and descriptors made of
- * the input, then the connection ends. */
+ * the input, then the connection ends. The device has its workers, and the memory
+ * it is given, rings and all, has the input in it, too. */
 #include "fuzz.h"
 
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #include <unistd.h>
 
 #include "host-side/vmm/vhost-user/backend.h"
+#include "host-side/vmm/vhost-user/shrink.h"
 #include "host-side/vmm/vhost-user/wire.h"
-#include "host-side/vmm/virtio/devices.h"
+#include "tests/support/guest-ram.h"
 
 #define MEMORY 0x10000
+#define DEVICES 5u
 
 /* Sends up to @len bytes with @n copies of a descriptor. */
 static void
@@ -44,21 +47,55 @@ send_with (int to, const void *data, size_t len, int fd, unsigned n)
     return;
 }
 
+static struct vdev *
+make (unsigned which)
+{
+  struct options nic = { 0 }, reports = { 0 }, none = { 0 };
+  struct vdev *dev = NULL;
+  char text[16];
+  int pair[2];
+
+  if (which == 0)
+    rng_create (&none, &dev);
+  else if (which < 3)
+    dev = ram_disk_by (MEMORY, "off", which == 1 ? "threads" : "io_uring");
+  else if (which == 3 && socketpair (AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0)
+    {
+      snprintf (text, sizeof text, "%d", pair[0]);
+      options_add (&nic, "socket-fd", text);
+      net_create (&nic, &dev);
+    }
+  else
+    {
+      options_add (&reports, "free-page-reporting", "on");
+      balloon_create (&reports, &dev);
+    }
+  if (dev == NULL || vdev_start_workers (dev) < 0)
+    abort ();
+  return dev;
+}
+
 int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
-  static struct vdev *dev;
+  static struct vdev *devices[DEVICES];
   static int memory, event;
-  struct options none = { 0 };
+  unsigned which = size > 1 ? data[1] / 48 % DEVICES : 0;
   int pair[2];
 
-  if (dev == NULL)
+  if (event == 0)
     {
       memory = memfd_create ("memory", MFD_CLOEXEC);
       event = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-      if (memory < 0 || event < 0 || ftruncate (memory, MEMORY) < 0 || rng_create (&none, &dev) < 0)
+      if (memory < 0 || event < 0 || ftruncate (memory, MEMORY) < 0)
         abort ();
+      shrink_survive ();
     }
+  if (devices[which] == NULL)
+    devices[which] = make (which);
+  for (unsigned at = 0; at < 0x4000; at += 0x1000)
+    if (pwrite (memory, data, size < 0x1000 ? size : 0x1000, at) < 0)
+      abort ();
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
     abort ();
   /* Each message: a byte for the descriptors, one for the request, one for the size. */
@@ -75,7 +112,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
       data += len, size -= len;
     }
   shutdown (pair[0], SHUT_WR);
-  vhost_user_serve (dev, pair[1]);
+  vhost_user_serve (devices[which], pair[1]);
   close (pair[0]);
   return 0;
 }
