@@ -5,7 +5,6 @@
 #include "gather.h"
 #include "guest.h"
 #include "libvirt-names.h"
-#include "shared-figures.h"
 
 #include <string.h>
 
@@ -154,22 +153,6 @@ collect (const char *channel, int timeout_ms, PvtMetrics *metrics, PvtSign *sign
                          "the monitor does not tell where the agent's channel is");
 }
 
-/* What only the channel tells. All else of it is of a time that is over. */
-static gboolean
-is_rest (PvtFamilyId family)
-{
-  return family < PVT_F_UP || family == PVT_F_AGENT || family == PVT_F_HUNG
-         || family == PVT_F_AGENT_REQUESTS || family == PVT_F_AGENT_ERRORS
-         || family == PVT_F_AGENT_UPTIME;
-}
-
-/* The same while filesystems are frozen: what must not be touched is not told. */
-static gboolean
-is_rest_while_frozen (PvtFamilyId family)
-{
-  return is_rest (family) && !(family >= PVT_F_FS_SIZE && family <= PVT_F_FS_ERROR);
-}
-
 /* One look at a guest: its page if that serves, or else its channel. */
 typedef struct
 {
@@ -187,17 +170,9 @@ look_at_page (PvtGuests *guests, PvtGuest *guest, PvtMetrics *rest, const char *
   const PvtGuestTimes times = times_of (&guests->config);
   /* Whom nobody can ask is worth waiting for. */
   gint64 patience = has_channel (guest) && times.rest ? 0 : times.timeout;
-  g_autoptr (PvtPageFigures) figures
-      = pvt_shared_read (&guest->shared, boot_id, patience, &round->error);
 
-  round->by_page = figures != NULL;
-  if (figures == NULL)
-    return;
-  pvt_shared_figures_add (round->metrics, figures);
-  round->sign.frozen = figures->frozen;
-  g_strlcpy (round->sign.boot_id, figures->boot_id, sizeof round->sign.boot_id);
-  if (rest)
-    pvt_metrics_add_missing (round->metrics, rest, figures->frozen ? is_rest_while_frozen : is_rest);
+  round->by_page = pvt_shared_collect (&guest->shared, boot_id, patience, rest, round->metrics,
+                                       &round->sign, &round->error);
 }
 
 /* With the lock held, and dropped meanwhile. */

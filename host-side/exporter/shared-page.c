@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared-page.h"
 
+#include "shared-figures.h"
+
 #include <string.h>
 
 /* How often a page is looked at that is new. */
@@ -141,6 +143,38 @@ pvt_shared_read (PvtShared *shared, const char *boot_id, gint64 patience_us, GEr
   if (figures == NULL)
     g_propagate_error (error, g_steal_pointer (&failure));
   return figures;
+}
+
+/* What only the channel tells. All else of it is of a time that is over. */
+static gboolean
+is_rest (PvtFamilyId family)
+{
+  return family < PVT_F_UP || family == PVT_F_AGENT || family == PVT_F_HUNG
+         || family == PVT_F_AGENT_REQUESTS || family == PVT_F_AGENT_ERRORS
+         || family == PVT_F_AGENT_UPTIME;
+}
+
+/* The same while filesystems are frozen: what must not be touched is not told. */
+static gboolean
+is_rest_while_frozen (PvtFamilyId family)
+{
+  return is_rest (family) && !(family >= PVT_F_FS_SIZE && family <= PVT_F_FS_ERROR);
+}
+
+gboolean
+pvt_shared_collect (PvtShared *shared, const char *boot_id, gint64 patience_us, const PvtMetrics *rest,
+                    PvtMetrics *metrics, PvtSign *sign, GError **error)
+{
+  g_autoptr (PvtPageFigures) figures = pvt_shared_read (shared, boot_id, patience_us, error);
+
+  if (figures == NULL)
+    return FALSE;
+  pvt_shared_figures_add (metrics, figures);
+  sign->frozen = figures->frozen;
+  g_strlcpy (sign->boot_id, figures->boot_id, sizeof sign->boot_id);
+  if (rest)
+    pvt_metrics_add_missing (metrics, rest, figures->frozen ? is_rest_while_frozen : is_rest);
+  return TRUE;
 }
 
 void

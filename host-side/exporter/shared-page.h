@@ -46,6 +46,15 @@ void pvt_shared_set_file (PvtShared *shared, const char *file);
 void pvt_shared_clear (PvtShared *shared);
 
 /*
+ * Adds what the page says, and of @rest, which is what the channel told last and may be
+ * NULL, what pages do not hold. FALSE with @error, and nothing added, unless its state is
+ * USED. See pvt_shared_read().
+ */
+gboolean pvt_shared_collect (PvtShared *shared, const char *boot_id, gint64 patience_us,
+                             const PvtMetrics *rest, PvtMetrics *metrics, PvtSign *sign,
+                             GError **error);
+
+/*
  * Looks at the page, for some tens of milliseconds at most, and while it is new as long
  * as @patience_us. NULL with @error unless its state, which is kept, is USED; the
  * caller frees. @boot_id is that of the guest's last answer, "" when it is not known.

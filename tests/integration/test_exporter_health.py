@@ -4,6 +4,7 @@
 monitor says; every state once in the page."""
 
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -79,6 +80,17 @@ def test_states_by_a_monitor():
             monitor.event("RESET", guest=False, reason="host-qmp-system-reset")
             await_state(exporter, "qmp", "rebooted")
         equal(monitor.commands.count("qmp_capabilities"), 1, "one connection for all")
+
+
+def test_the_unit_has_threads_for_all_monitors():
+    """A thread that cannot be made is the end of a GLib program."""
+    top = pathlib.Path(__file__).resolve().parents[2]
+    number = lambda path, pattern: [int(found) for found in re.findall(pattern, (top / path).read_text(), re.M)]
+    most = number("packaging/systemd/pvtools-exporter.service", r"^TasksMax=(\d+)$")
+    monitors = number("host-side/exporter/monitors.h", r"^#define PVT_MONITORS_MAX (\d+)$")
+    pools = number("host-side/exporter/guests.c", r"^#define WORKERS_\w+ (\d+)$")
+    check(len(most) == len(monitors) == 1 and len(pools) == 4, (most, monitors, pools))
+    check(most[0] >= monitors[0] + sum(pools) + 16, f"{most[0]} for {monitors[0]} monitors, {sum(pools)} that ask, and others")
 
 
 def test_state_without_a_server():
