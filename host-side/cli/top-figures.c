@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "top-figures.h"
 
+#include <string.h>
+
 #define NS_PER_S 1e9
 
 void
@@ -48,6 +50,42 @@ rate (guint64 before, guint64 now, guint64 from_ns, guint64 to_ns, double *value
   return TRUE;
 }
 
+/* "md127" begins with "md" and a digit. */
+static gboolean
+is_numbered (const char *name, const char *kind)
+{
+  return g_str_has_prefix (name, kind) && g_ascii_isdigit (name[strlen (kind)]);
+}
+
+/* Of "vda1" it is vda, of "nvme0n1p2" nvme0n1, if there is one. */
+static gboolean
+is_part (const char *name, GHashTable *all)
+{
+  g_autofree char *disk = g_strdup (name);
+  gsize len = strlen (disk), digits = 0;
+
+  while (digits < len && g_ascii_isdigit (disk[len - 1 - digits]))
+    digits++;
+  if (digits == 0 || digits == len)
+    return FALSE;
+  len -= digits;
+  if (len > 1 && disk[len - 1] == 'p' && g_ascii_isdigit (disk[len - 2]))
+    len--;
+  disk[len] = '\0';
+  return g_hash_table_contains (all, disk);
+}
+
+gboolean
+pvt_top_counts_disk (const char *name, GHashTable *all)
+{
+  static const char *const kinds[] = { "dm-", "md", "loop", "ram", "zram", "fd" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    if (is_numbered (name, kinds[i]))
+      return FALSE;
+  return *name && !(all && is_part (name, all));
+}
+
 static void
 take_disks (PvtTopState *state, const GPtrArray *disks, guint64 ns)
 {
@@ -58,6 +96,8 @@ take_disks (PvtTopState *state, const GPtrArray *disks, guint64 ns)
     {
       const PvtDiskTotals *disk = disks->pdata[i];
 
+      if (disk->name && !pvt_top_counts_disk (disk->name, NULL))
+        continue;
       read += disk->read_bytes;
       written += disk->written_bytes;
     }

@@ -37,6 +37,10 @@ void pvt_top_take (PvtTopState *state, const PvtEvent *event);
 /* Milliseconds since boot, as counted by the guest's kernel. */
 void pvt_top_take_times (PvtTopState *state, guint64 busy_ms, guint64 all_ms);
 
+/* Whether a disk counts: no part of one, and nothing that stands on others, such as dm-0
+ * and md0. @all: a set of the names of all, by which parts are known; NULL: there are none. */
+gboolean pvt_top_counts_disk (const char *name, GHashTable *all);
+
 /* A filesystem; the fullest is shown. The first call of a round has @first. */
 void pvt_top_take_filesystem (PvtTopState *state, gboolean first, const char *where, guint64 used,
                               guint64 available);

@@ -14,6 +14,9 @@
 /* Filesystems fill up slowly, and to ask them costs most. */
 #define FILESYSTEMS_S 10
 
+/* Of /proc/diskstats, whatever the disk's are: iostats.rst. */
+#define SECTOR 512
+
 typedef struct
 {
   PvtTopGuest shown;
@@ -79,6 +82,9 @@ typedef struct
   gboolean has_share;
   double share;
   GPtrArray *any_filesystems; /* PvtGuestFilesystemInfo */
+  gboolean has_disks, has_links;
+  PvtDiskTotals disks; /* all of them, and all interfaces but the loopback */
+  PvtLinkTotals links;
   GError *error;
 } Answer;
 
@@ -129,6 +135,44 @@ ask_stock (Answer *answer, PvtClient *client)
   answer->any_filesystems = pvt_client_guest_get_fsinfo (client, -1, NULL, NULL);
 }
 
+/* Parts of disks are among them. */
+static void
+ask_disks (Answer *answer, PvtClient *client)
+{
+  g_autoptr (GPtrArray) disks = pvt_client_guest_get_diskstats (client, -1, NULL, NULL);
+  g_autoptr (GHashTable) names = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; disks && i < disks->len; i++)
+    g_hash_table_add (names, ((PvtGuestDiskStatsInfo *) disks->pdata[i])->name);
+  for (guint i = 0; disks && i < disks->len; i++)
+    {
+      const PvtGuestDiskStatsInfo *disk = disks->pdata[i];
+
+      if (!disk->stats->has_read_sectors || !disk->stats->has_write_sectors || !pvt_top_counts_disk (disk->name, names))
+        continue;
+      answer->has_disks = TRUE;
+      answer->disks.read_bytes += disk->stats->read_sectors * SECTOR;
+      answer->disks.written_bytes += disk->stats->write_sectors * SECTOR;
+    }
+}
+
+static void
+ask_links (Answer *answer, PvtClient *client)
+{
+  g_autoptr (GPtrArray) links = pvt_client_guest_network_get_interfaces (client, -1, NULL, NULL);
+
+  for (guint i = 0; links && i < links->len; i++)
+    {
+      const PvtGuestNetworkInterface *link = links->pdata[i];
+
+      if (link->statistics == NULL || strcmp (link->name, "lo") == 0)
+        continue;
+      answer->has_links = TRUE;
+      answer->links.rx_bytes += link->statistics->rx_bytes;
+      answer->links.tx_bytes += link->statistics->tx_bytes;
+    }
+}
+
 static void
 poll_thread (GTask *task, gpointer source G_GNUC_UNUSED, gpointer data,
              GCancellable *cancellable G_GNUC_UNUSED)
@@ -147,6 +191,10 @@ poll_thread (GTask *task, gpointer source G_GNUC_UNUSED, gpointer data,
         ask_pvtools (answer, client);
       else
         ask_stock (answer, client);
+      ask_disks (answer, client);
+      ask_links (answer, client);
+      /* By our clock: a stock agent does not tell the guest's. */
+      answer->report.monotonic_ns = (guint64) g_get_monotonic_time () * 1000;
     }
   g_task_return_pointer (task, answer, free_answer);
 }
@@ -156,9 +204,15 @@ take_answer (Guest *guest, const Answer *answer)
 {
   PvtTopState *state = &guest->shown.state;
   PvtEvent event = answer->event;
+  PvtMetricsReport report = answer->report;
+  g_autoptr (GPtrArray) disks = g_ptr_array_new (), links = g_ptr_array_new ();
   gboolean first = TRUE;
 
-  event.metrics = (PvtMetricsReport *) &answer->report;
+  report.disks = answer->has_disks ? disks : NULL;
+  report.links = answer->has_links ? links : NULL;
+  g_ptr_array_add (disks, (gpointer) &answer->disks);
+  g_ptr_array_add (links, (gpointer) &answer->links);
+  event.metrics = &report;
   pvt_top_take (state, &event);
   if (answer->has_times)
     pvt_top_take_times (state, answer->busy_ms, answer->all_ms);

@@ -39,6 +39,16 @@ is_field (const char *name, const char *group, const char *field)
          && strcmp (strrchr (name, '.') + 1, field) == 0;
 }
 
+/* "disks.vda.reads" */
+static gboolean
+counts_disk (const char *name)
+{
+  const char *disk = name + strlen ("disks."), *last = strrchr (name, '.');
+  g_autofree char *object = last > disk ? g_strndup (disk, (gsize) (last - disk)) : NULL;
+
+  return object && pvt_top_counts_disk (object, NULL);
+}
+
 static gboolean
 is_of (const char *name, const char *head)
 {
@@ -119,9 +129,9 @@ take_number (Sums *sums, const char *name, guint64 value)
       sums->has_available = TRUE;
       sums->memory.available = value;
     }
-  else if (is_field (name, "disks", "read-bytes"))
+  else if (is_field (name, "disks", "read-bytes") && counts_disk (name))
     sums->disks.read_bytes += value;
-  else if (is_field (name, "disks", "written-bytes"))
+  else if (is_field (name, "disks", "written-bytes") && counts_disk (name))
     sums->disks.written_bytes += value;
   else if (is_field (name, "links", "rx-bytes") && !is_of (name, "links.lo."))
     sums->links.rx_bytes += value;

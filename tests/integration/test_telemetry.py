@@ -428,7 +428,8 @@ def test_top():
             check(0 <= rows[word]["cpu"] <= 1 and 0 <= rows[word]["disk"] <= 1, rows[word])
         for word in words[:2]:
             check(0 < rows[word]["memory"] < 1 and rows[word]["load"] >= 0, rows[word])
-        check(rows[agent.address]["written-bytes-per-second"] >= 0, rows[agent.address])
+        for word in words[:3]:
+            check(rows[word]["written-bytes-per-second"] >= 0 and rows[word]["received-bytes-per-second"] >= 0, rows[word])
         # Sorted, and as text.
         lines = top(agent.address, polled, "--once", "--sort", "name", "--timeout", "60").splitlines()
         check(lines[0].startswith("GUEST") and len(lines) == 3, lines)

@@ -55,6 +55,44 @@ counters_that_go_back (void **state G_GNUC_UNUSED)
   pvt_top_state_clear (&top);
 }
 
+/* What stands on other disks, and parts of disks, would count twice. */
+static void
+whole_disks_count_once (void **state G_GNUC_UNUSED)
+{
+  static const char *const names[] = { "vda", "vda1", "sda", "sda15", "nvme0n1", "nvme0n1p2", "nbd1", "nbd10", "mmcblk0",
+                                       "mmcblk0p1", "dm-0", "md127", "loop3", "zram0", "ram0", "sr0", "xvda1", "mdx", "" };
+  static const char *const counted[]
+      = { "vda", "sda", "nvme0n1", "nbd1", "nbd10", "mmcblk0", "sr0", "xvda1", "mdx", NULL };
+  g_autoptr (GHashTable) all = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    g_hash_table_add (all, (gpointer) names[i]);
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++)
+    assert_int_equal (pvt_top_counts_disk (names[i], all), g_strv_contains (counted, names[i]));
+  assert_true (pvt_top_counts_disk ("vda1", NULL));
+}
+
+static void
+disks_on_disks (void **state G_GNUC_UNUSED)
+{
+  PvtTopState top = { .busy_ms = 0 };
+
+  for (guint64 second = 1; second <= 2; second++)
+    {
+      PvtDiskTotals disks[2] = { { .name = (char *) "vda", .read_bytes = 1000 * second },
+                                 { .name = (char *) "dm-0", .read_bytes = 1000 * second } };
+      g_autoptr (GPtrArray) list = g_ptr_array_new ();
+      PvtMetricsReport report = { .monotonic_ns = second * SECOND, .disks = list };
+      PvtEvent event = { .metrics = &report };
+
+      g_ptr_array_add (list, &disks[0]);
+      g_ptr_array_add (list, &disks[1]);
+      pvt_top_take (&top, &event);
+    }
+  assert_true (top.figures.has_io && top.figures.read_rate == 1000);
+  pvt_top_state_clear (&top);
+}
+
 /* A guest that was moved, or one that lies: the same time again, or an earlier one. */
 static void
 clocks_that_stand_or_go_back (void **state G_GNUC_UNUSED)
@@ -104,6 +142,8 @@ int
 main (void)
 {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test (whole_disks_count_once),
+    cmocka_unit_test (disks_on_disks),
     cmocka_unit_test (rates),
     cmocka_unit_test (counters_that_go_back),
     cmocka_unit_test (clocks_that_stand_or_go_back),
