@@ -168,8 +168,9 @@ static void
 look_at_page (PvtGuests *guests, PvtGuest *guest, PvtMetrics *rest, const char *boot_id, Round *round)
 {
   const PvtGuestTimes times = times_of (&guests->config);
-  /* Whom nobody can ask is worth waiting for. */
-  gint64 patience = has_channel (guest) && times.rest ? 0 : times.timeout;
+  /* Whom nobody can ask is worth waiting for, unless its turn comes again by itself. */
+  gboolean comes_again = times.refresh > 0 && !has_channel (guest);
+  gint64 patience = (has_channel (guest) && times.rest) || comes_again ? 0 : times.timeout;
 
   round->by_page = pvt_shared_collect (&guest->shared, boot_id, patience, rest, round->metrics,
                                        &round->sign, &round->error);
@@ -270,7 +271,9 @@ ask (gpointer data, gpointer user_data)
         count_late (guests, guest);
       go_round (guests, guest, &round);
       count (guests, round.error == NULL, round.seconds);
-      news = pvt_guest_news (guest, round.error);
+      /* A page alone is new in its first turn. */
+      if (!times.refresh || guest->shared.file == NULL || guest->shared.state != PVT_SHARED_NEW)
+        news = pvt_guest_news (guest, round.error);
       pvt_guest_finish (guest, round.metrics, &round.sign, round.error, round.seconds, &times);
       if (round.by_page)
         renew_rest (guests, guest);

@@ -278,6 +278,25 @@ def test_page_alone():
         equal(parse(done.stdout).get_one("pvtools_guest_up"), 0, "what is no page")
 
 
+def test_many_pages_in_turns():
+    """With --refresh nobody waits for a page's next update: it is used from its second turn on."""
+    with place() as (_, pages), contextlib.ExitStack() as stack:
+        for number in range(30):
+            stack.enter_context(shared_page.Writer(pages / f"vm{number}", lambda n: shared_page.page(figures(1), updates=n), pause=0.3))
+        exporter = Exporter("--pages", pages, "--refresh", 1, "--all-guests")
+        deadline = time.monotonic() + WAIT
+        while True:
+            samples = parse(exporter.page("/metrics"))
+            used = samples.find("pvtools_guest_page", state="used")
+            if len(used) == 30 and all(used.values()):
+                break
+            check(time.monotonic() < deadline, used)
+            time.sleep(0.2)
+        equal(len(samples.find("node_load1")), 30, "figures")
+        code, text = exporter.stop()
+        equal((code, text), (0, ""), "a page's first turn is no news")
+
+
 def test_hostile_figures():
     """Everything that fits a page's layout gives text that Prometheus reads: parse() is strict."""
     evil = {"cpu.99999999999999999999.user-ms": 1, "cpu.-1.user-ms": 1, "cpu.0.user-ms": 2 ** 64 - 1, "cpu.0\".idle-ms": 1,
