@@ -35,6 +35,11 @@ def make(n, **header):
     return shared_page.page(figures(n), updates=n, monotonic=10**9 * (n + 1), **header)
 
 
+def short(n):
+    """Stale three seconds after its writer has ended."""
+    return make(n, period=1000)
+
+
 def once(*words):
     text = cli.expect(0, "top", *words, "--once", "-o", "json", "--interval", 0.2, "--timeout", 30)
     return {row["name"]: row for row in json.loads(text)}
@@ -51,7 +56,7 @@ def test_page_alone():
                 equal((row["read-bytes-per-second"], row["written-bytes-per-second"]), (1 << 20, 0), "disks")
                 equal((row["received-bytes-per-second"], row["sent-bytes-per-second"]), (2 << 20, 0), "network")
                 equal((row["disk"], row["fullest"]), (0.9, "/a.b"), "filesystems")
-        for data, why in ((b"", "stale page"), (make(5, flags=shared_page.ENDED), "agent ended"), (make(5, period=60000), "slow page"),
+        for data, why in ((short(5), "stale page"), (make(5, flags=shared_page.ENDED), "agent ended"), (make(5, period=60000), "slow page"),
                           (make(5, omitted=1), "cut page"), (make(5, sequence=3), "torn page"), (make(5, version=0), "no page"),
                           (b"\xff" * 4096, "broken page")):
             with path.open("r+b") as file:
@@ -75,14 +80,14 @@ def test_page_and_channel():
                 if words[:2] == ["db1", state]:
                     return
                 check(words and time.monotonic() < deadline, f"{state} never came: {words}")
-        with shared_page.Writer(pages / "db1", make) as writer:
+        with shared_page.Writer(pages / "db1", short) as writer:
             process = subprocess.Popen([cli.find_cli(), "top", "--sockets", sockets, "--pages", pages, "--batch", "--interval", "0.2"],
                                        stdout=subprocess.PIPE, text=True)
             until("page")
         try:
             until("polled")
             writer.over.clear()
-            with shared_page.Writer(pages / "db1", lambda n: make(n + writer.updates)):
+            with shared_page.Writer(pages / "db1", lambda n: short(n + writer.updates)):
                 until("page")
         finally:
             process.terminate()

@@ -23,9 +23,10 @@ def bits(value, names, base):
     return (U64, struct.pack("<Q", value)) if value >= 0 else (I64, struct.pack("<q", value))
 
 
-def page(figures, *, updates=1, period=1000, flags=0, boot=BOOT, realtime=None, monotonic=None, omitted=0,
+def page(figures, *, updates=1, period=15000, flags=0, boot=BOOT, realtime=None, monotonic=None, omitted=0,
          sequence=None, version=1):
-    """The bytes of a page with @figures: name -> number or text."""
+    """The bytes of a page with @figures: name -> number or text. With the period it is not
+    taken for stale because this machine is slow."""
     table, values, names = b"", b"", bytearray()
     base = 160 + 24 * len(figures)
     for number, (name, value) in enumerate(figures.items()):
