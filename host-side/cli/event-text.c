@@ -23,11 +23,17 @@ heartbeat_text (const PvtHeartbeat *beat)
     const PvtPressureLine *line;
   } rows[] = { { "cpu", p ? p->cpu : NULL }, { "memory", p ? p->memory : NULL }, { "io", p ? p->io : NULL } };
   GString *text = g_string_new (NULL);
+  gboolean any = FALSE;
 
   g_string_append_printf (text, "%" G_GUINT64_FORMAT "%s", beat->sequence, beat->frozen ? ", frozen" : "");
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     if (rows[i].line && rows[i].line->has_some_avg10)
-      g_string_append_printf (text, ", %s %.1f%%", rows[i].name, rows[i].line->some_avg10 * 100);
+      {
+        /* It is no share of the processor's time: /proc/pressure, of ten seconds. */
+        g_string_append_printf (text, "%s%s %.1f%%", any ? ", " : ", pressure: ", rows[i].name,
+                                rows[i].line->some_avg10 * 100);
+        any = TRUE;
+      }
   return g_string_free (text, FALSE);
 }
 

@@ -411,7 +411,7 @@ add_pages (char **where, GPtrArray *found, GError **error)
 static gboolean
 find_guests (const Words *words, char *const *named, const char *first, GPtrArray *found, GError **error)
 {
-  gboolean any = first || words->sockets || words->qmp || words->pages;
+  gboolean any = first || named[0] || words->sockets || words->qmp || words->pages;
 
   if (first)
     add_named (found, first);

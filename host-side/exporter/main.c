@@ -7,6 +7,7 @@
 #include "textfile.h"
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -44,10 +45,16 @@ check (const Options *o, int argc, char **argv, PvtGuestsConfig *config, GError 
       g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "unexpected word '%s'", argv[1]);
       return FALSE;
     }
+  gboolean serving = o->all_guests || o->monitors || o->refresh > 0;
+
   if (o->once && (o->textfile || o->listen))
     why = "--once prints one guest; it does not go with --listen and --textfile";
   else if (o->textfile && o->listen)
     why = "--textfile writes a file and ends; it does not go with --listen";
+  else if ((o->once || o->textfile) && serving)
+    why = "--all-guests, --monitors and --refresh are for serving; they do not go with --once and --textfile";
+  else if (o->monitors && o->targets.qmp == NULL)
+    why = "--monitors holds the monitors that --qmp finds, and there is no --qmp";
   if (why)
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, why);
   return !why && to_ms (o->timeout, 0.1, "--timeout", &config->timeout_ms, error)
@@ -201,6 +208,8 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int code;
 
+  /* For messages of others; numbers stay what they are. */
+  setlocale (LC_CTYPE, "");
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_summary (context, summary);
   if (!g_option_context_parse (context, &argc, &argv, &error))

@@ -326,11 +326,14 @@ def test_why_a_guest_is_down():
 
 
 def test_usage():
+    os.environ["LC_ALL"] = "C.UTF-8"  # GLib's messages have quotes that ASCII has not
     for words in (("--timeout", "0"), ("--timeout", "nan"), ("--max-age", "-1"), ("--listen", "x"), ("word",),
-                  ("--listen", "localhost:1"), ("--listen", "127.0.0.1:99999"), ("--nope",),
-                  ("--once", "unix:/x", "--textfile", "/x")):
+                  ("--listen", "localhost:1"), ("--listen", "127.0.0.1:99999"), ("--nope",), ("--timeout", "soon"),
+                  ("--once", "unix:/x", "--textfile", "/x"), ("--monitors", "--textfile", "/x"), ("--monitors",),
+                  ("--once", "unix:/x", "--refresh", "1"), ("--once", "unix:/x", "--all-guests")):
         done = run(*words)
         check(done.returncode in (1, 2) and done.stderr.startswith("pvtools-exporter: "), f"{words}: {done}")
+        check("?" not in done.stderr, f"{words}: {done.stderr}")
     equal(run("--once", "unix:/nonexistent").returncode, 1, "down")
     equal(parse(run("--once", "unix:/nonexistent").stdout).get_one("pvtools_guest_up"), 0, "down")
     check(run("--version").stdout.startswith("pvtools-exporter "), "version")
