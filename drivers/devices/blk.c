@@ -22,8 +22,13 @@ struct virtio_blk_request
 #define WANTED \
   (VIRTIO_BIT (VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT (VIRTIO_BLK_F_SEG_MAX) \
    | VIRTIO_BIT (VIRTIO_BLK_F_RO) | VIRTIO_BIT (VIRTIO_BLK_F_BLK_SIZE) \
-   | VIRTIO_BIT (VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT (VIRTIO_BLK_F_DISCARD) \
-   | VIRTIO_BIT (VIRTIO_BLK_F_WRITE_ZEROES))
+   | VIRTIO_BIT (VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT (VIRTIO_BLK_F_CONFIG_WCE) \
+   | VIRTIO_BIT (VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT (VIRTIO_BLK_F_WRITE_ZEROES))
+
+/* 5.2.5.2: a cache that can be switched can be flushed. */
+static const struct virtio_feature_rule rules[] = {
+  { .bit = VIRTIO_BLK_F_CONFIG_WCE, .all = VIRTIO_BIT (VIRTIO_BLK_F_FLUSH) },
+};
 
 static int
 config32 (struct virtio_blk *blk, uint32_t offset, uint32_t *to)
@@ -126,7 +131,8 @@ virtio_blk_start (struct virtio_blk *blk, struct virtio_transport *transport,
   memset (blk, 0, sizeof *blk);
   if (transport->device_id != VIRTIO_ID_BLOCK)
     return -VIRTIO_ENODEV;
-  error = virtio_device_begin (&blk->dev, transport, options, WANTED, NULL, 0);
+  error = virtio_device_begin (&blk->dev, transport, options, WANTED, rules,
+                               sizeof rules / sizeof *rules);
   if (!error)
     error = read_config (blk);
   if (!error)
@@ -385,6 +391,21 @@ virtio_blk_flush (struct virtio_blk *blk)
   if (busy (blk))
     return blk->dev.failed ? -VIRTIO_EIO : -VIRTIO_EAGAIN;
   return command (blk, take_request (blk, VIRTIO_BLK_T_FLUSH, 0, NULL), NULL, 0);
+}
+
+/* 5.2.6.1: of what was written before the change none is stable by it. */
+int
+virtio_blk_set_write_back (struct virtio_blk *blk, bool on)
+{
+  struct virtio_transport *transport = blk->dev.transport;
+  int error = virtio_device_check (&blk->dev);
+
+  if (error)
+    return error;
+  if (!virtio_device_has (&blk->dev, VIRTIO_BLK_F_CONFIG_WCE))
+    return -VIRTIO_ENOTSUP;
+  transport->ops->config_write (transport, AT (writeback), 1, on);
+  return on ? 0 : virtio_blk_flush (blk);
 }
 
 /* 5.2.6.1: one segment a request, no longer than the device takes. */

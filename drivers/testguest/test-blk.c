@@ -67,6 +67,18 @@ zeroes_and_discards (struct virtio_blk *blk, uint8_t *data)
 }
 
 static void
+write_through (struct virtio_blk *blk, uint8_t *data, uint8_t *back)
+{
+  if (!virtio_device_has (&blk->dev, VIRTIO_BLK_F_CONFIG_WCE))
+    return;
+  check_error (virtio_blk_set_write_back (blk, false), "writes through from now on, what was before is flushed [B8]");
+  fill_pattern (data, 512, 99);
+  check (virtio_blk_write (blk, OURS, data, 512) == 0 && virtio_blk_read (blk, OURS, back, 512) == 0
+           && memcmp (data, back, 512) == 0, "and so it does");
+  check_error (virtio_blk_set_write_back (blk, true), "and back");
+}
+
+static void
 limits (struct virtio_blk *blk, uint8_t *data)
 {
   check (virtio_blk_read (blk, blk->capacity, data, 512) == -VIRTIO_ERANGE, "refuses to go past the end");
@@ -145,6 +157,7 @@ test_blk (struct virtio_transport *transport, const struct virtio_options *optio
     {
       keeps_what_we_write (&blk, data, back);
       zeroes_and_discards (&blk, data);
+      write_through (&blk, data, back);
       leave_a_pattern (&blk, data);
     }
   many_at_a_time (&blk, data);

@@ -114,6 +114,48 @@ disk_commands (void **state G_GNUC_UNUSED)
   finish (&bench);
 }
 
+static unsigned flushes_when_written_through;
+
+/* What the disk's cache was when the flush came. */
+static void
+watch_flushes (struct fake_device *device, uint16_t index)
+{
+  struct fake_disk *disk = device->user;
+  unsigned before = disk->flushes;
+
+  fake_blk_process (device, index);
+  if (disk->flushes > before && device->config[offsetof (struct virtio_blk_config, writeback)] == 0)
+    flushes_when_written_through++;
+}
+
+/* 5.2.6.1: writing through says nothing of what was written before. */
+static void
+disk_turns_to_writing_through (void **state G_GNUC_UNUSED)
+{
+  const uint64_t wce = VIRTIO_BIT (VIRTIO_BLK_F_CONFIG_WCE);
+  struct bench bench;
+
+  disk_setup (&bench, VERSION_1 | BLK_FEATURES | wce);
+  flushes_when_written_through = 0;
+  bench.fake.process = watch_flushes;
+  assert_int_equal (virtio_blk_set_write_back (&bench.blk, false), 0);
+  assert_int_equal (flushes_when_written_through, 1); /* behind the change: nothing slips through */
+  assert_int_equal (virtio_blk_set_write_back (&bench.blk, true), 0);
+  assert_int_equal (bench.disk.flushes, 1);
+  assert_int_equal (bench.fake.config[offsetof (struct virtio_blk_config, writeback)], 1);
+  bench.disk.force_status = VIRTIO_BLK_S_IOERR;
+  assert_int_equal (virtio_blk_set_write_back (&bench.blk, false), -VIRTIO_EIO);
+  bench.fake.status |= VIRTIO_STATUS_NEEDS_RESET;
+  assert_int_equal (virtio_blk_set_write_back (&bench.blk, false), -VIRTIO_EIO);
+  assert_int_equal (virtio_blk_stop (&bench.blk), 0);
+  finish (&bench);
+  disk_setup (&bench, VERSION_1 | wce); /* a cache that cannot be flushed is none of ours */
+  assert_false (virtio_device_has (&bench.blk.dev, VIRTIO_BLK_F_CONFIG_WCE));
+  assert_int_equal (virtio_blk_set_write_back (&bench.blk, false), -VIRTIO_ENOTSUP);
+  assert_int_equal (virtio_blk_stop (&bench.blk), 0);
+  finish (&bench);
+}
+
 static void
 disk_says_what_it_cannot (void **state G_GNUC_UNUSED)
 {
@@ -505,6 +547,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (disk_reads_and_writes),
     cmocka_unit_test (disk_commands),
+    cmocka_unit_test (disk_turns_to_writing_through),
     cmocka_unit_test (disk_says_what_it_cannot),
     cmocka_unit_test (disk_errors_are_told),
     cmocka_unit_test (disk_that_does_not_answer_is_given_up),

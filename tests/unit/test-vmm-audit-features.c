@@ -65,6 +65,8 @@ static const struct
   { "coalescing", "N17", BIT (VQ_NOTF_COAL), VIRTIO_NET_CTRL_NOTF_COAL, VIRTIO_NET_CTRL_NOTF_COAL_TX_SET },
   { "a queue's coalescing", "N17", BIT (NOTF_COAL), VIRTIO_NET_CTRL_NOTF_COAL,
     VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET },
+  { "statistics", "N18", 0, VIRTIO_NET_CTRL_STATS, 1 },
+  { "something unheard of", "N18", 0, 200, 0 },
   { "coalescing that was negotiated", NULL, BIT (NOTF_COAL), VIRTIO_NET_CTRL_NOTF_COAL,
     VIRTIO_NET_CTRL_NOTF_COAL_RX_SET },
 };
@@ -230,6 +232,30 @@ test_nothing_to_poison (void **state)
   close_bench (&bench);
 }
 
+/* 5.5.6.4: nobody hints whom nobody asks. */
+static void
+test_hints (void **state)
+{
+  const uint64_t id = offsetof (struct virtio_balloon_config, free_page_hint_cmd_id);
+
+  for (unsigned mode = 0; mode < 4; mode++)
+    {
+      struct bench bench;
+
+      open_balloon (&bench, 0);
+      if (mode & 1)
+        bench.dev->features |= VIRTIO_BIT (VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+      vdev_hooks_access (bench.dev, VDEV_BUS_PCI_DEVICE, 0, 4, 0, false);
+      assert_int_equal (audit_findings (bench.audit), 0);
+      vdev_hooks_access (bench.dev, VDEV_BUS_PCI_DEVICE, id, 4, 0, mode & 2);
+      if (mode & 1)
+        assert_int_equal (audit_findings (bench.audit), 0);
+      else
+        caught (&bench, "BL4", "the field of hints");
+      close_bench (&bench);
+    }
+}
+
 static void
 test_suspension (void **state)
 {
@@ -263,6 +289,7 @@ main (void)
     cmocka_unit_test (test_buffers_that_go_back),
     cmocka_unit_test (test_poison),
     cmocka_unit_test (test_nothing_to_poison),
+    cmocka_unit_test (test_hints),
     cmocka_unit_test (test_suspension),
   };
 

@@ -432,6 +432,9 @@ test_commands_nobody_negotiated (void **state)
     assert_int_equal (control (VIRTIO_NET_CTRL_MQ, command, zeroes, sizeof zeroes), VIRTIO_NET_ERR);
   for (uint8_t command = 0; command <= VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET; command++)
     assert_int_equal (control (VIRTIO_NET_CTRL_NOTF_COAL, command, zeroes, 16), VIRTIO_NET_ERR);
+  for (unsigned class_ = VIRTIO_NET_CTRL_NOTF_COAL + 1; class_ < 256; class_++)
+    for (uint8_t command = 0; command < 4; command++)
+      assert_int_equal (control ((uint8_t) class_, command, zeroes, 32), VIRTIO_NET_ERR);
 }
 
 static void

@@ -153,3 +153,6 @@ VIRTIO_SIZE (struct virtio_net_ctrl_hdr, 2);
 #define VIRTIO_NET_CTRL_NOTF_COAL_RX_SET 1u
 #define VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET 2u
 #define VIRTIO_NET_CTRL_NOTF_COAL_VQ_GET 3u
+
+/* Since 1.3, with feature 50. */
+#define VIRTIO_NET_CTRL_STATS 8u

@@ -158,12 +158,24 @@ check_poison (struct audit *audit)
          "it is written after DRIVER_OK");
 }
 
+/* 5.5.6.4: where the host says what it wants to be told of. */
+static void
+check_hint (struct audit *audit, uint64_t field, unsigned len)
+{
+  const unsigned id = offsetof (struct virtio_balloon_config, free_page_hint_cmd_id);
+
+  if (is_balloon (audit) && field < id + 4 && field + len > id)
+    AUDIT (audit, BL4, -1, -1, audit->hook.dev->features >> VIRTIO_BALLOON_F_FREE_PAGE_HINT & 1,
+           "the field of hints is used, which are not offered");
+}
+
 void
 audit_life_config (struct audit *audit, uint64_t field, unsigned len, bool write)
 {
   bool emergency = audit->hook.dev->id == VIRTIO_ID_CONSOLE && field == 8;
 
   audit->life.seen = true;
+  check_hint (audit, field, len);
   if (!write)
     {
       audit_config_read (audit, field, len);

@@ -61,11 +61,13 @@
   X (N15, "5.1.6.5.6.4", MUST, "scaling and hashes are set up only when they were negotiated") \
   X (N16, "5.1.6.5.7.2", MUST, "offloads set are among those negotiated") \
   X (N17, "5.1.6.5.8.2", MUST, "coalescing is set up only when it was negotiated") \
+  X (N18, "5.1.6.5", MUST, "commands and headers of extensions go with their features") \
   X (CO2, "5.3.6.1", MUST, "nothing readable to receive into, nothing writable to send") \
   X (CO3, "5.3.6.3", MUST, "several ports begin with DEVICE_READY") \
   X (R1, "5.4.6.1", MUST, "entropy is asked for with writable buffers only") \
   X (BL1, "5.5.6.1", MUST, "pages are told in whole numbers, readable only") \
   X (BL2, "5.5.6.3.1", MUST, "one buffer of statistics at a time, of whole entries") \
+  X (BL4, "5.5.6.4.1", MUST, "free pages are hinted at only when that was negotiated") \
   X (BL5, "5.5.6.5.1", MUST, "a poison is said before DRIVER_OK and stays the same")
 
 enum audit_clause

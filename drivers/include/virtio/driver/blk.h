@@ -53,6 +53,11 @@ int virtio_blk_write (struct virtio_blk *blk, uint64_t sector, const void *from,
 /** Makes what was written stable; 0 at once when the disk has no volatile cache. */
 int virtio_blk_flush (struct virtio_blk *blk);
 
+/** Whether the disk may keep what is written in its cache (as it does in the beginning), or
+ * has each write stable when it is done; also all writes of before are then, as they are
+ * flushed. -VIRTIO_ENOTSUP when not offered. */
+int virtio_blk_set_write_back (struct virtio_blk *blk, bool on);
+
 /** -VIRTIO_ENOTSUP when not offered. What is discarded reads as anything. */
 int virtio_blk_discard (struct virtio_blk *blk, uint64_t sector, uint64_t sectors);
 int virtio_blk_write_zeroes (struct virtio_blk *blk, uint64_t sector, uint64_t sectors, bool unmap);
