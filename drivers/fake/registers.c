@@ -54,6 +54,15 @@ config_read (struct fake_device *device, uint32_t offset, unsigned width)
 }
 
 static void
+config_write (struct fake_device *device, uint32_t offset, unsigned width, uint32_t value)
+{
+  if (offset + width <= FAKE_CONFIG)
+    memcpy (device->config + offset, &value, width);
+  else
+    device->platform->wrong = "configuration written where nothing is";
+}
+
+static void
 enable_selected (struct fake_device *device, uint32_t value)
 {
   struct virtio_queue_setup setup = selected (device)->setup;
@@ -112,6 +121,11 @@ fake_mmio_write (struct fake_device *device, uint32_t reg, unsigned width, uint3
 {
   struct virtio_queue_setup *setup = &selected (device)->setup;
 
+  if (reg >= VIRTIO_MMIO_CONFIG)
+    {
+      config_write (device, reg - VIRTIO_MMIO_CONFIG, width, value);
+      return;
+    }
   if (width != 4)
     device->platform->wrong = "a register write that is not 32 bits wide";
   switch (reg)
@@ -228,6 +242,8 @@ fake_pci_write (struct fake_device *device, uint32_t offset, unsigned width, uin
             && offset - NOTIFY_AT == device->notify_off[i] * device->notify_multiplier)
           fake_notify (device, i, value);
     }
+  else if (offset >= DEVICE_AT)
+    config_write (device, offset - DEVICE_AT, width, value);
   else
     device->platform->wrong = "a write where nothing is";
 }

@@ -12,8 +12,8 @@ import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = [f"tests/unit/test-virtio-{name}"
-            for name in ("ring", "barrier", "breach", "device", "drivers", "console", "balloon", "vsock",
-                         "vsock-breach")]
+            for name in ("ring", "barrier", "breach", "device", "drivers", "console", "balloon", "reset",
+                         "transport", "vsock", "vsock-breach")]
 
 
 def main():
