@@ -263,6 +263,14 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     abort ();
   vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
   drive (&in, dev, q, ram, packed, others[choice % DEVICES]);
+  if (bits & 8) /* the queue alone begins again, whatever was in it */
+    {
+      vdev_queue_stop (dev, q);
+      memset (ram, 0, RAM_SIZE);
+      if (ram_start (dev, q, SIZE, features) < 0)
+        abort ();
+      drive (&in, dev, q, ram, packed, others[choice % DEVICES]);
+    }
   vdev_reset (dev);
   return 0;
 }

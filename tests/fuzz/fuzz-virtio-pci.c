@@ -22,7 +22,7 @@ static uint32_t
 value_of (const struct step *step)
 {
   static const uint32_t known[] = { 0, 1, 0xf, 0xb, RAM_DESC, RAM_DRIVER, RAM_DEVICE, RAM_DATA,
-                                    MAP_PCI, 8, 0xffffffff, 0x8000, 0xc000, 3, 7, 0x80000000 };
+                                    MAP_PCI, 8, 0xffffffff, 0x8000, 0xc000, 3, 0x101, 0x80000000 };
 
   return step->op & 0x80 ? step->value : known[step->value % 16];
 }

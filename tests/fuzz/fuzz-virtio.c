@@ -75,7 +75,7 @@ use (uint16_t index, bool popped)
 static void
 disturb (void)
 {
-  switch (take (1) % 8)
+  switch (take (1) % 10)
     {
     case 0:
       fake.status |= (uint8_t) take (1);
@@ -98,6 +98,12 @@ disturb (void)
       break;
     case 6:
       wire.merge = take (1) % 8;
+      break;
+    case 7:
+      fake.queue_reset_looks = (unsigned) take (1) % 16;
+      break;
+    case 8:
+      fake.queue_reset_ignored = take (1) & 1;
       break;
     default:
       wire.ack = (uint8_t) take (1);
@@ -156,7 +162,7 @@ use_blk (struct virtio_transport *transport, const struct virtio_options *option
   while (started && input.left > 0)
     {
       act (&fake, 0);
-      switch (take (1) % 9)
+      switch (take (1) % 10)
         {
         case 0: virtio_blk_read (&blk, take (1), buffer, take (1) % 32 * 512); break;
         case 1: virtio_blk_write (&blk, take (1), buffer, take (1) % 32 * 512); break;
@@ -166,6 +172,7 @@ use_blk (struct virtio_transport *transport, const struct virtio_options *option
         case 5: virtio_blk_get_id (&blk, id); break;
         case 6: virtio_blk_submit (&blk, take (1) & 1, take (1), buffer, 512, buffer); break;
         case 7: virtio_blk_kick (&blk); break;
+        case 8: virtio_blk_set_write_back (&blk, take (1) & 1); break;
         default:
           if (virtio_blk_poll (&blk, &token, &result) == 1)
             g_assert_true (token == buffer);
@@ -187,12 +194,13 @@ use_net (struct virtio_transport *transport, const struct virtio_options *option
   while (started && input.left > 0)
     {
       act (&fake, (uint16_t) (take (1) % 3));
-      switch (take (1) % 5)
+      switch (take (1) % 6)
         {
         case 0: virtio_net_send (&net, buffer, take (2) % 2048); break;
         case 1: g_assert_cmpint (virtio_net_receive (&net, buffer, 2048), <=, 2048); break;
         case 2: virtio_net_pending (&net); break;
         case 3: virtio_net_set_mac (&net, (const uint8_t *) "\2abcde"); break;
+        case 4: virtio_net_resize (&net, (uint16_t) take (1)); break;
         default: virtio_net_link (&net); break;
         }
     }
@@ -379,7 +387,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
                 { VIRTIO_ID_RNG, fake_rng_process, use_rng },
                 { VIRTIO_ID_CONSOLE, fake_console_process, use_console },
                 { VIRTIO_ID_VSOCK, fake_vsock_process, use_vsock } };
-  struct virtio_options options = { .timeout_ms = 20 };
+  struct virtio_options options = { .timeout_ms = 20, .queue_reset = true };
   struct virtio_transport *transport;
   unsigned kind;
 
