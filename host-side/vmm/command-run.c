@@ -78,6 +78,8 @@ static const char help_text[] =
   "                       [,transport=T]\n"
   "  --vsock OPTIONS      cid=NUMBER,socket=PATH[,transport=T]: programs connect to PATH and say\n"
   "                       'CONNECT PORT'; the guest connects to PATH_PORT\n"
+  "                       every device also takes queue-reset=off: its driver cannot reset\n"
+  "                       queues one by one then\n"
   "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
   "  --agent              keeps a line about the guest on standard error: is its agent there,\n"
   "                       name, address, CPU, memory, uptime; makes its port when none is named\n"
