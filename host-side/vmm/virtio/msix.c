@@ -32,10 +32,11 @@ refresh (struct msix *msix, unsigned i, bool rerouted)
 void
 msix_raise (struct msix *msix, unsigned i)
 {
-  struct msix_vector *vector = &msix->vectors[i];
+  struct msix_vector *vector;
 
   if (i >= msix->n || !atomic_load (&msix->enabled))
     return;
+  vector = &msix->vectors[i];
   if (atomic_load (&vector->live))
     {
       msix->ops->fire (msix->data, i);
