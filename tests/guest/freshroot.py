@@ -59,3 +59,20 @@ class FreshRoot:
 
     def close(self):
         shutil.rmtree(self.place)
+
+
+class Kept:
+    """One root of a whole test program, made when it is first asked for."""
+
+    def __init__(self, prepare):
+        self.prepare, self.root = prepare, None
+
+    def __call__(self):
+        if not self.root:
+            self.root = FreshRoot()
+            self.root.run(self.prepare)
+        return self.root
+
+    def close(self):
+        if self.root:
+            self.root.close()

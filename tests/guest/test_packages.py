@@ -316,7 +316,4 @@ def test_installed_without_a_port_and_started_by_udev():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        guest.close()
+    tap.story(globals(), guest)

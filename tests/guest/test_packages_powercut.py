@@ -29,12 +29,12 @@ import signed
 import stock
 import tap
 from tap import check, equal, note
+from upgrades import Upgrades
 
 SEED = int(os.environ.get("PVT_SEED") or time.time_ns() % 1_000_000)
 TRIALS = 20 if os.environ.get("PVT_LONG") else 2
 LINE = re.compile(r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:startup|install|upgrade|configure|status|remove|conffile)|state )",
                   re.M)
-RESUMPTION = "/etc/systemd/system/pvtools-upgrade-resume.service"
 chance = random.Random(SEED)
 ours = signed.Signer("ours")
 
@@ -108,6 +108,9 @@ def check_works(allowed=("pvtools-agent", "qemu-ga")):
     note(f"after the boot {name} answers; pvtools-agent: {status() or 'not installed'}")
 
 
+upgrades = Upgrades(guest, status)
+
+
 def cut_dpkg(which):
     before = guest.watch()
     guest.start_job(f"dpkg -i /debs/{which}/pvtools-agent_*.deb")
@@ -130,24 +133,16 @@ def test_upgrades_and_downgrades_by_dpkg():
         cut_dpkg("old" if trial % 2 else "new")
 
 
-def upgrade(path, *words):
-    return cli.start("upgrade", f"unix:{guest.vm().agent_socket}", ours.sign(path), *words)
-
-
 def cut_upgrade(path, number, after, *words):
     before = guest.watch()
-    running = upgrade(path, *words)
+    running = cli.start("upgrade", upgrades.address(), ours.sign(path), *words)
     guest.cut(before, number, after)
     running.kill()
     running.communicate()
 
 
 def wait_for_end():
-    """What was left for the boot has done its work."""
-    deadline = time.monotonic() + 600
-    while guest.patiently(f"ls {RESUMPTION} 2> /dev/null || true").strip():
-        check(time.monotonic() < deadline, "it has not ended")
-        time.sleep(1)
+    upgrades.wait_for_end()
     equal(guest.patiently("dpkg --audit").strip(), "", "dpkg's audit")
 
 
@@ -169,11 +164,7 @@ def test_a_new_agent_that_does_not_run_is_gone_after_the_boot():
     def break_agent(tree):
         (tree / "usr/sbin/pvtools-agent").write_text("#!/bin/sh\nexit 7\n")
     before = guest.watch()
-    running = upgrade(signed.package("0.3", break_agent), "--wait", "30")
-    deadline = time.monotonic() + 600
-    while "state waiting" not in guest.vm().console.read_text(errors="replace"):
-        check(time.monotonic() < deadline and running.poll() is None, "it came to wait")
-        time.sleep(0.1)
+    running = upgrades.start(ours.sign(signed.package("0.3", break_agent)), "--wait", "30")
     guest.cut(before, 0, 2)
     running.kill()
     running.communicate()
@@ -184,9 +175,4 @@ def test_a_new_agent_that_does_not_run_is_gone_after_the_boot():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        guest.close()
-        ours.close()
-        signed.close()
+    tap.story(globals(), guest, ours, signed)

@@ -16,7 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import stock
 import tap
-from freshroot import FreshRoot
+from freshroot import Kept
 from readme import install_line, install_lines
 from tap import check, equal, note
 
@@ -24,14 +24,7 @@ from tap import check, equal, note
 HERE_FOLLOWED = ["apt build-dep", "apt install ./packages/pvtools-agent_", "apt install ./packages/pvtools_",
                  "meson setup", "packaging/build-tar", "tar -xzf"]
 RPM_FOLLOWED = ["dnf builddep", "dnf install --allowerasing", "dnf install ./packages/pvtools-0"]
-fresh = []
-
-
-def root():
-    if not fresh:
-        fresh.append(FreshRoot())
-        fresh[0].run("apt-get -qq update")
-    return fresh[0]
+root = Kept("apt-get -qq update")
 
 
 def built(pattern):
@@ -109,8 +102,4 @@ def test_the_archive_is_installed():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        for each in fresh:
-            each.close()
+    tap.story(globals(), root)

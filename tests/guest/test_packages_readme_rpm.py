@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import tap
-from freshroot import FreshRoot
+from freshroot import Kept
 from readme import install_line
 from tap import check, equal, note
 
@@ -28,14 +28,7 @@ sed -i 's/^enabled = true/enabled = false/' /etc/dnf/plugins/local.conf
 echo /usr/lib64 > /etc/ld.so.conf.d/lib64.conf
 tests/guest/files/system-rpm
 """
-fresh = []
-
-
-def root():
-    if not fresh:
-        fresh.append(FreshRoot())
-        fresh[0].run(PREPARE)
-    return fresh[0]
+root = Kept(PREPARE)
 
 
 def installed():
@@ -71,8 +64,4 @@ def test_they_can_be_removed():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        for each in fresh:
-            each.close()
+    tap.story(globals(), root)

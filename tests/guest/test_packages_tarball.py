@@ -94,7 +94,4 @@ def test_uninstalled():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        guest.close()
+    tap.story(globals(), guest)

@@ -14,13 +14,13 @@ import tarfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-import cli
 import debs
 import signed
 import tap
 from signed import Signer, package
 from stock import Guest
 from tap import check, equal, note
+from upgrades import Upgrades
 
 WORK = signed.WORK
 BROKEN = "#!/bin/sh\nexit 7\n"
@@ -50,23 +50,11 @@ ARCH = debs.field(debs.deb("pvtools-agent"), "Architecture")
 
 
 def version():
-    return guest.run("dpkg-query -W -f '${Version} ${Status}' pvtools-agent").strip()
+    return guest.patiently("dpkg-query -W -f '${Version} ${Status}' pvtools-agent").strip()
 
 
-def upgrade(code, path, *words, timeout=600):
-    done = cli.run("upgrade", f"unix:{guest.vm().agent_socket}", path, *words, timeout=timeout)
-    equal(done.returncode, code, f"{path} {words}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def refused(path, *reasons, words=()):
-    """With the reason, and without any change."""
-    text = upgrade(1, path, *words)
-    for reason in reasons:
-        check(reason in text, f"{reason!r} is not in: {text}")
-    equal(version(), f"{OLD} install ok installed", "still installed")
-    equal(guest.run("ls /var/lib/pvtools/upgrade 2>/dev/null || true").split(), [], "nothing is left")
-    note(text.strip().splitlines()[0])
+upgrades = Upgrades(guest, version)
+upgrade, refused = upgrades.run, upgrades.refused
 
 
 def test_installed():
@@ -153,10 +141,4 @@ def test_a_reboot_is_told_of():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        guest.close()
-        ours.close()
-        theirs.close()
-        signed.close()
+    tap.story(globals(), guest, ours, theirs, signed)

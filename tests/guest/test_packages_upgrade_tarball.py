@@ -14,12 +14,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-import cli
 import debs
 import signed
 import stock
@@ -28,17 +26,10 @@ import tarball
 from agent import find_agent
 from signed import Signer
 from tap import check, equal, note
+from upgrades import BROKEN, SHORT, SILENT, Upgrades
 
 WORK = signed.WORK
 OLD = subprocess.run([find_agent(), "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-RESUMPTION = "/etc/systemd/system/pvtools-upgrade-resume.service"
-# Says which version it is, and ends where it should serve.
-BROKEN = "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pvtools-agent {}; exit; fi\nexit 7\n"
-# Says that it is ready, and never a word to the host.
-SILENT = "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pvtools-agent {}; exit; fi\nsystemd-notify --ready\nsleep 1000\n"
-# So does this one, until the next boot: there it ends.
-SHORT = SILENT.replace("systemd", "[ \"$(cat /root/boot)\" = \"$(cat /proc/sys/kernel/random/boot_id)\" ] || exit 7\n"
-                              "systemd")
 
 
 def later(version):
@@ -93,7 +84,7 @@ guest = stock.Guest(folders)
 
 
 def version():
-    return guest.run("/usr/local/sbin/pvtools-agent --version").split()[1]
+    return guest.patiently("/usr/local/sbin/pvtools-agent --version").split()[1]
 
 
 def state_of_the_files():
@@ -102,19 +93,12 @@ def state_of_the_files():
                            "/etc/udev -type f | sort | xargs sha256sum")
 
 
-def upgrade(code, path, *words, timeout=600):
-    done = cli.run("upgrade", f"unix:{guest.vm().agent_socket}", path, *words, timeout=timeout)
-    equal(done.returncode, code, f"{path} {words}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
+def installed():
+    return version(), state_of_the_files()
 
 
-def refused(path, reason, *words):
-    before = state_of_the_files()
-    text = upgrade(1, path, *words)
-    check(reason in text, f"{reason!r} is not in: {text}")
-    equal(state_of_the_files(), before, "the installation")
-    equal(guest.run("ls /var/lib/pvtools/upgrade 2>/dev/null || true").split(), [], "nothing is left")
-    note(text.strip().splitlines()[0])
+upgrades = Upgrades(guest, installed)
+upgrade, refused = upgrades.run, upgrades.refused
 
 
 def test_installed():
@@ -131,7 +115,7 @@ def test_without_a_good_signature_nothing_is_installed():
     refused(theirs.sign(foreign), "the signature is not good")
     tampered = WORK / "tampered.tar.gz"
     tampered.write_bytes(GOOD.read_bytes()[:-1] + b"X")
-    refused(tampered, "the signature is not good", "--signature", f"{GOOD}.sig")
+    refused(tampered, "the signature is not good", words=("--signature", f"{GOOD}.sig"))
 
 
 def test_what_does_not_fit_is_refused():
@@ -201,25 +185,7 @@ def test_an_agent_that_does_not_report_is_rolled_back():
 
 
 def test_a_guest_that_stops_while_it_waits_has_the_old_one_after_its_boot():
-    before = state_of_the_files()
-    machine = guest.vm()
-    guest.run("cat /proc/sys/kernel/random/boot_id > /root/boot; sync")
-    guest.start_job("tail -n 0 -F /var/lib/pvtools/upgrade/state > /dev/console 2> /dev/null")
-    running = cli.start("upgrade", f"unix:{machine.agent_socket}", ours.sign(archive("stopped", replaced(SHORT, "8.3"))),
-                        "--wait", "30")
-    deadline = time.monotonic() + 600
-    while "state waiting" not in machine.console.read_text(errors="replace"):
-        check(time.monotonic() < deadline and running.poll() is None, "it came to wait")
-        time.sleep(0.2)
-    machine.monitor.command("system_reset")
-    running.kill()
-    running.communicate()
-    deadline = time.monotonic() + 900
-    while guest.patiently(f"ls {RESUMPTION} 2> /dev/null || true", 600).strip():
-        check(time.monotonic() < deadline, "it has not ended")
-        time.sleep(1)
-    check("state rolled-back" in guest.patiently("cat /var/lib/pvtools/upgrade/state"), "it says so")
-    equal((version(), state_of_the_files()), (NEW, before), "the installation before")
+    upgrades.stopped_while_it_waits(ours.sign(archive("stopped", replaced(SHORT, "8.3"))))
 
 
 def test_uninstalled():
@@ -231,10 +197,4 @@ def test_uninstalled():
 
 
 if __name__ == "__main__":
-    try:
-        tap.main(globals(), sys.argv[1:])
-    finally:
-        guest.close()
-        ours.close()
-        theirs.close()
-        signed.close()
+    tap.story(globals(), guest, ours, theirs, signed)

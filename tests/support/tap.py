@@ -54,3 +54,12 @@ def main(module, only=()):
     print(f"1..{len(tests)}", flush=True)
     results = [run_one(number, name, function) for number, (name, function) in enumerate(tests, 1)]
     sys.exit(0 if all(results) else 1)
+
+
+def story(module, *opened):
+    """main() with the program's arguments; whatever happens, each of @opened is closed at the end."""
+    try:
+        main(module, sys.argv[1:])
+    finally:
+        for each in opened:
+            each.close()
