@@ -12,6 +12,7 @@
 
 #define DIRECTORY "/var/lib/pvtools/upgrade"
 #define DEBIAN_PACKAGE DIRECTORY "/new.deb" /* apt-get goes by the name's end */
+#define RPM_PACKAGE DIRECTORY "/new.rpm"
 #define ARCHIVE DIRECTORY "/new.tar.gz"
 #define SIGNATURE DIRECTORY "/new.sig"
 #define STATE_FILE "var/lib/pvtools/upgrade/state" /* below the root */
@@ -68,21 +69,30 @@ make_directory (GError **error)
   return TRUE;
 }
 
-/* An ar archive is a Debian package; what anything else is, the script finds out. */
+static gboolean
+begins_with (GBytes *bytes, const char *magic)
+{
+  gsize len;
+  const char *data = g_bytes_get_data (bytes, &len);
+
+  return len >= strlen (magic) && memcmp (data, magic, strlen (magic)) == 0;
+}
+
+/* An ar archive is a Debian package, and rpm's lead has a number of its own; what anything
+ * else is, the script finds out. */
 static const char *
 place_of (GBytes *package)
 {
-  static const char magic[] = "!<arch>\n";
-  gsize len;
-  const char *data = g_bytes_get_data (package, &len);
-
-  return len >= strlen (magic) && memcmp (data, magic, strlen (magic)) == 0 ? DEBIAN_PACKAGE : ARCHIVE;
+  if (begins_with (package, "!<arch>\n"))
+    return DEBIAN_PACKAGE;
+  return begins_with (package, "\xed\xab\xee\xdb") ? RPM_PACKAGE : ARCHIVE;
 }
 
 static void
 remove_package (void)
 {
   unlink (DEBIAN_PACKAGE);
+  unlink (RPM_PACKAGE);
   unlink (ARCHIVE);
   unlink (SIGNATURE);
 }

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-/* The guest checks the package, which takes dpkg some seconds. */
+/* The guest checks the package, which takes dpkg or rpm some seconds. */
 #define CHECK_MS 130000
 
 /* How long the new agent has to report unless told otherwise, and what dpkg and a
@@ -172,7 +172,7 @@ upgrade_guest (PvtCli *cli, const Options *options, char **words, GError **error
 
   if (words[0] == NULL)
     {
-      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "which package? A .deb or .tar.gz file is missing");
+      g_set_error_literal (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE, "which package? A .deb, .rpm or .tar.gz file is missing");
       return FALSE;
     }
   if (!pvt_cli_no_words ((int) g_strv_length (words + 1), words + 1, error))

@@ -130,7 +130,7 @@ def test_what_does_not_fit_is_refused():
     refused(ours.sign(other), "this is no archive of pvtools-agent")
     nonsense = WORK / "nonsense"
     nonsense.write_text("neither nor")
-    refused(ours.sign(nonsense), "neither a Debian package nor the archive")
+    refused(ours.sign(nonsense), "neither a Debian package, an RPM nor the archive")
     package = WORK / "agent.deb"
     shutil.copy(debs.deb("pvtools-agent"), package)
     refused(ours.sign(package), "did not come by a .deb")

@@ -51,7 +51,8 @@ def test_rpmlint_is_content():
 def test_the_agents_package():
     files = run("rpm", "-qlp", build("one")["pvtools-agent"]).split()
     for name in ("/usr/sbin/pvtools-agent", "/usr/lib/systemd/system/pvtools-agent.service",
-                 "/usr/lib/udev/rules.d/60-pvtools-agent.rules", "/etc/pvtools/hooks.d"):
+                 "/usr/lib/udev/rules.d/60-pvtools-agent.rules", "/etc/pvtools/hooks.d",
+                 "/usr/lib/pvtools/upgrade-agent", "/usr/lib/pvtools/upgrade-rpm"):
         check(name in files, f"{name} is not in {files}")
     check("qemu-guest-agent" in run("rpm", "-qp", "--conflicts", build("one")["pvtools-agent"]), "conflicts")
     scripts = run("rpm", "-qp", "--scripts", build("one")["pvtools-agent"])

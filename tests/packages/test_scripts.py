@@ -16,7 +16,8 @@ from tap import check, equal
 SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "debian/pvtools-agent.postinst",
            "debian/pvtools-agent.prerm", "debian/pvtools-agent.postrm", "debian/pvtools-agent-drivers.postinst",
            "debian/pvtools-agent-drivers.prerm", "debian/pvtools-agent-drivers.postrm", "man/fill-help",
-           "../agent/upgrade/upgrade-agent", "../agent/upgrade/upgrade-deb", "../agent/upgrade/upgrade-tar",
+           "../agent/upgrade/upgrade-agent", "../agent/upgrade/upgrade-deb", "../agent/upgrade/upgrade-rpm",
+           "../agent/upgrade/upgrade-tar",
            "../agent/hooks/ssh-host-keys", "../drivers/linux/chrony-refclock", "../drivers/linux/initramfs-hook",
            "../tests/guest/files/system-rpm"]
 
