@@ -185,7 +185,7 @@ def test_an_agent_that_does_not_report_is_rolled_back():
 
 
 def test_a_guest_that_stops_while_it_waits_has_the_old_one_after_its_boot():
-    upgrades.stopped_while_it_waits(ours.sign(archive("stopped", replaced(SHORT, "8.3"))))
+    upgrades.stopped(ours.sign(archive("stopped", replaced(SHORT, "8.3"))))
 
 
 def test_uninstalled():

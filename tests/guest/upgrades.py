@@ -40,12 +40,12 @@ class Upgrades:
         equal(self.guest.run("ls /var/lib/pvtools/upgrade 2>/dev/null || true").split(), [], "nothing is left")
         note(text.strip().splitlines()[0])
 
-    def start(self, path, *words):
-        """(the running command, once the guest's console says that it waits for the new agent)."""
+    def start(self, path, *words, until="state waiting"):
+        """The running command, once the guest's console says that: that it waits for the new agent."""
         running = cli.start("upgrade", self.address(), path, *words)
         deadline = time.monotonic() + 600
-        while "state waiting" not in self.guest.vm().console.read_text(errors="replace"):
-            check(time.monotonic() < deadline and running.poll() is None, "it came to wait")
+        while until not in self.guest.vm().console.read_text(errors="replace"):
+            check(time.monotonic() < deadline and running.poll() is None, f"{until} never came")
             time.sleep(0.2)
         return running
 
@@ -56,12 +56,12 @@ class Upgrades:
             check(time.monotonic() < deadline, "it has not ended")
             time.sleep(1)
 
-    def stopped_while_it_waits(self, path):
-        """The guest is reset, with a program that does not run after its boot: the old one is back."""
+    def stopped(self, path, until="state waiting"):
+        """The guest is reset on the way, and the new one will not do: the old one is back."""
         before = self.installed()
         self.guest.run("cat /proc/sys/kernel/random/boot_id > /root/boot; sync")
         self.guest.start_job("tail -n 0 -F /var/lib/pvtools/upgrade/state > /dev/console 2> /dev/null")
-        running = self.start(path, "--wait", "30")
+        running = self.start(path, "--wait", "30", until=until)
         self.guest.vm().monitor.command("system_reset")
         running.kill()
         running.communicate()
