@@ -107,6 +107,13 @@ class Machine:
                 for line in path.read_text(errors="replace").splitlines()[-lines:]:
                     print(f"# {who}: {line}", flush=True)
 
+    def last_words(self):
+        """Of who runs it, which may still be on their way from a nested guest."""
+        deadline = time.monotonic() + 2
+        while not (self.said.exists() and self.said.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.said.read_text(errors="replace") if self.said.exists() else ""
+
     def connect_monitor(self):
         deadline = time.monotonic() + self.STARTS
         while True:
@@ -114,8 +121,8 @@ class Machine:
                 return Qmp(self.qmp_socket)
             except (OSError, EOFError):
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    said = self.said.read_text(errors="replace") if self.said.exists() else ""
-                    raise RuntimeError(f"the machine did not start: {said}") from None
+                    ended = self.process.poll()
+                    raise RuntimeError(f"the machine did not start ({ended}): {self.last_words()}") from None
                 time.sleep(0.05)
 
     def line(self, kind=Line, timeout=60):
