@@ -30,7 +30,7 @@ def find_cli():
 
 
 def pvtools(*words, code=0):
-    done = subprocess.run([find_cli(), *map(str, words)], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([find_cli(), *map(str, words)], capture_output=True, text=True, timeout=200 * shell.PATIENCE)
     equal(done.returncode, code, f"pvtools {words}: {done.stdout}{done.stderr}")
     return done.stdout
 
