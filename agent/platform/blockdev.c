@@ -2,10 +2,9 @@
 #include "blockdev.h"
 
 #include "bounds.h"
+#include "names.h"
 #include "udev.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,17 +114,14 @@ by_number (gconstpointer a, gconstpointer b)
 
 /* Which port of its controller ataN is: its place among the controller's. */
 static int
-ata_port (int controller, int number)
+ata_port (PvtNames *controller, int number)
 {
-  DIR *stream = fdopendir (controller);
   int hosts[MAX_HOSTS], n = 0, host;
-  struct dirent *entry;
+  const char *name;
 
-  while (stream && n < MAX_HOSTS && (entry = readdir (stream)))
-    if (sscanf (entry->d_name, "ata%d", &host) == 1)
+  while (n < MAX_HOSTS && (name = pvt_names_next (controller)))
+    if (sscanf (name, "ata%d", &host) == 1)
       hosts[n++] = host;
-  if (stream)
-    closedir (stream);
   qsort (hosts, (gsize) n, sizeof *hosts, by_number);
   for (int i = 0; i < n; i++)
     if (hosts[i] == number)
@@ -148,17 +144,18 @@ look_at_ata (const PvtRoot *root, const char *path, PvtDiskPlace *place)
 {
   const char *ata = strstr (path, "/ata");
   char controller[MAX_PATH], driver[MAX_PATH] = "";
-  int number, fd, port;
+  PvtNames names;
+  int number, port;
 
   if (ata == NULL || sscanf (ata, "/ata%d/", &number) != 1)
     return;
   g_snprintf (controller, sizeof controller, "sys/%.*s", (int) (ata - path), path);
-  fd = pvt_open_dir_at (root->fd, controller);
-  if (fd < 0)
+  if (pvt_names_open (&names, root->fd, controller) < 0)
     return;
-  if (pvt_readlink_at (fd, "driver", driver, sizeof driver) && strrchr (driver, '/'))
+  if (pvt_readlink_at (names.fd, "driver", driver, sizeof driver) && strrchr (driver, '/'))
     memmove (driver, strrchr (driver, '/') + 1, strlen (strrchr (driver, '/')));
-  port = ata_port (fd, number);
+  port = ata_port (&names, number);
+  pvt_names_close (&names);
   if (is_ide_driver (driver))
     {
       place->kind = PVT_BUS_IDE;
@@ -223,6 +220,19 @@ ask_serial (const PvtRoot *root, const char *disk, PvtBus kind)
   return serial;
 }
 
+/* @path is the disk's or a partition's, below /sys: a link to it would lead the same way
+ * twice, and that is most of the work. */
+static char *
+read_diskseq (const PvtRoot *root, const char *path, const char *disk)
+{
+  const char *slash = strrchr (path, '/');
+  gsize len = slash && strcmp (slash + 1, disk) != 0 ? (gsize) (slash - path) : strlen (path);
+  g_autofree char *file = g_strdup_printf ("sys/%.*s/diskseq", (int) len, path);
+  char text[32];
+
+  return pvt_read_at (root->fd, file, text, sizeof text) > 0 ? g_strdup (text) : NULL;
+}
+
 /*
  * A serial does not change while its disk is there, and asking can cost a
  * request to the device: virtio-blk asks the host each time. The kernel counts
@@ -230,11 +240,11 @@ ask_serial (const PvtRoot *root, const char *disk, PvtBus kind)
  * another disk.
  */
 static char *
-find_serial (const PvtRoot *root, const char *disk, PvtBus kind)
+find_serial (const PvtRoot *root, const char *path, const char *disk, PvtBus kind)
 {
   static GMutex lock;
   static GHashTable *known; /* diskseq -> serial, "" for none */
-  g_autofree char *diskseq = root->fake ? NULL : read_text (root, disk, "diskseq");
+  g_autofree char *diskseq = root->fake ? NULL : read_diskseq (root, path, disk);
   char *serial;
 
   if (diskseq == NULL)
@@ -293,7 +303,7 @@ find_place (const PvtRoot *root, const char *name, const char *path)
   if (place->kind == PVT_BUS_SATA)
     look_at_ata (root, path, place);
   disk_of (path, name, disk, sizeof disk);
-  place->serial = find_serial (root, disk, place->kind);
+  place->serial = find_serial (root, path, disk, place->kind);
   place->node = node_of (name);
   return place;
 }
@@ -315,26 +325,30 @@ by_name (gconstpointer a, gconstpointer b)
   return strcmp (*(char *const *) a, *(char *const *) b);
 }
 
+/* All names in a directory, sorted. */
+static char **
+sorted_names (int dirfd, const char *path)
+{
+  GPtrArray *list = g_ptr_array_new ();
+  const char *name;
+  PvtNames names;
+
+  pvt_names_open (&names, dirfd, path);
+  while (list->len < PVT_MAX_BLOCK_DEVICES && (name = pvt_names_next (&names)))
+    g_ptr_array_add (list, g_strdup (name));
+  pvt_names_close (&names);
+  g_ptr_array_sort (list, by_name);
+  g_ptr_array_add (list, NULL);
+  return (char **) g_ptr_array_free (list, FALSE);
+}
+
 char **
 pvt_blockdev_slaves (const PvtRoot *root, const char *name)
 {
-  GPtrArray *names = g_ptr_array_new ();
   char path[MAX_PATH];
-  struct dirent *entry;
-  DIR *stream;
-  int fd;
 
   g_snprintf (path, sizeof path, "sys/class/block/%s/slaves", name);
-  fd = pvt_open_dir_at (root->fd, path);
-  stream = fd < 0 ? NULL : fdopendir (fd);
-  while (stream && names->len < PVT_MAX_BLOCK_DEVICES && (entry = readdir (stream)))
-    if (entry->d_name[0] != '.')
-      g_ptr_array_add (names, g_strdup (entry->d_name));
-  if (stream)
-    closedir (stream);
-  g_ptr_array_sort (names, by_name);
-  g_ptr_array_add (names, NULL);
-  return (char **) g_ptr_array_free (names, FALSE);
+  return sorted_names (root->fd, path);
 }
 
 static void collect_places (const PvtRoot *root, const char *name, guint depth, GPtrArray *places);
@@ -378,52 +392,30 @@ pvt_blockdev_places (const PvtRoot *root, const char *name, GPtrArray *places)
 static char **
 btrfs_members (int dir, const char *uuid, const char *name)
 {
-  GPtrArray *names;
+  g_auto (GStrv) members = NULL;
   char path[MAX_PATH];
-  gboolean found = FALSE;
-  struct dirent *entry;
-  DIR *stream;
-  int fd;
 
   g_snprintf (path, sizeof path, "%s/devices", uuid);
-  fd = pvt_open_dir_at (dir, path);
-  stream = fd < 0 ? NULL : fdopendir (fd);
-  if (stream == NULL)
-    return NULL;
-  names = g_ptr_array_new ();
-  while (names->len < PVT_MAX_BLOCK_DEVICES && (entry = readdir (stream)))
-    if (entry->d_name[0] != '.')
-      {
-        found = found || strcmp (entry->d_name, name) == 0;
-        g_ptr_array_add (names, g_strdup (entry->d_name));
-      }
-  closedir (stream);
-  g_ptr_array_sort (names, by_name);
-  g_ptr_array_add (names, NULL);
-  if (found)
-    return (char **) g_ptr_array_free (names, FALSE);
-  g_strfreev ((char **) g_ptr_array_free (names, FALSE));
-  return NULL;
+  members = sorted_names (dir, path);
+  return g_strv_contains ((const char *const *) members, name) ? g_steal_pointer (&members) : NULL;
 }
 
 char **
 pvt_btrfs_devices (const PvtRoot *root, const char *name)
 {
-  int fd = pvt_open_dir_at (root->fd, "sys/fs/btrfs");
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
-  char **names = NULL;
-  struct dirent *entry;
+  char **members = NULL;
+  const char *uuid;
+  PvtNames names;
 
-  while (stream && names == NULL && (entry = readdir (stream)))
-    if (entry->d_name[0] != '.')
-      names = btrfs_members (dirfd (stream), entry->d_name, name);
-  if (stream)
-    closedir (stream);
-  if (names)
-    return names;
-  names = g_new0 (char *, 2);
-  names[0] = g_strdup (name);
-  return names;
+  pvt_names_open (&names, root->fd, "sys/fs/btrfs");
+  while (members == NULL && (uuid = pvt_names_next (&names)))
+    members = btrfs_members (names.fd, uuid, name);
+  pvt_names_close (&names);
+  if (members)
+    return members;
+  members = g_new0 (char *, 2);
+  members[0] = g_strdup (name);
+  return members;
 }
 
 static void
@@ -453,69 +445,62 @@ add_device (GPtrArray *devices, const char *name, gboolean partition)
 
 /* Partitions are the directories that carry the disk's name and a number. */
 static void
-add_partitions (int dir, const char *disk, GPtrArray *devices)
+add_partitions (PvtNames *names, const char *disk, GPtrArray *devices)
 {
-  int copy = dup (dir);
-  DIR *stream = copy < 0 ? NULL : fdopendir (copy);
-  struct dirent *entry;
   char path[MAX_PATH];
+  const char *name;
 
-  while (stream && devices->len < PVT_MAX_BLOCK_DEVICES && (entry = readdir (stream)))
+  while (devices->len < PVT_MAX_BLOCK_DEVICES && (name = pvt_names_next (names)))
     {
-      if (!g_str_has_prefix (entry->d_name, disk))
+      if (!g_str_has_prefix (name, disk))
         continue;
-      g_snprintf (path, sizeof path, "%s/partition", entry->d_name);
-      if (faccessat (dir, path, F_OK, 0) == 0)
-        g_ptr_array_add (add_device (devices, entry->d_name, TRUE)->depends, node_of (disk));
+      g_snprintf (path, sizeof path, "%s/partition", name);
+      if (faccessat (names->fd, path, F_OK, 0) == 0)
+        g_ptr_array_add (add_device (devices, name, TRUE)->depends, node_of (disk));
     }
-  if (stream)
-    closedir (stream);
 }
 
 static void
-add_disk (const PvtRoot *root, int block, const char *name, GPtrArray *devices)
+add_disk (int block, const char *name, GPtrArray *devices)
 {
   g_auto (GStrv) slaves = NULL;
   char path[MAX_PATH], dm_name[256];
   guint64 size = 0;
   PvtBlockdev *disk;
-  int dir;
+  PvtNames names;
 
   /* Most entries of a small guest are loop devices without a file. */
   g_snprintf (path, sizeof path, "%s/size", name);
   if (pvt_read_u64_at (block, path, &size) < 0 || size == 0)
     return;
-  dir = pvt_open_dir_at (block, name);
-  if (dir < 0)
+  if (pvt_names_open (&names, block, name) < 0)
     return;
-  slaves = pvt_blockdev_slaves (root, name);
+  slaves = sorted_names (names.fd, "slaves");
   disk = add_device (devices, name, FALSE);
   for (gsize i = 0; slaves[i]; i++)
     g_ptr_array_add (disk->depends, node_of (slaves[i]));
-  if (slaves[0] && pvt_read_at (dir, "dm/name", dm_name, sizeof dm_name) > 0)
+  if (slaves[0] && pvt_read_at (names.fd, "dm/name", dm_name, sizeof dm_name) > 0)
     disk->alias = g_strconcat ("/dev/mapper/", dm_name, NULL);
-  add_partitions (dir, name, devices);
-  close (dir);
+  add_partitions (&names, name, devices);
+  pvt_names_close (&names);
 }
 
 GPtrArray *
 pvt_blockdevs_list (const PvtRoot *root, GError **error)
 {
-  int fd = pvt_open_dir_at (root->fd, "sys/block");
-  DIR *stream = fd < 0 ? NULL : fdopendir (fd);
+  PvtNames names;
+  int failed = pvt_names_open (&names, root->fd, "sys/block");
   GPtrArray *devices;
-  struct dirent *entry;
+  const char *name;
 
-  if (stream == NULL)
+  if (failed)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "/sys/block: %s",
-                   g_strerror (fd < 0 ? -fd : errno));
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "/sys/block: %s", g_strerror (-failed));
       return NULL;
     }
   devices = g_ptr_array_new_with_free_func (free_blockdev);
-  while (devices->len < PVT_MAX_BLOCK_DEVICES && (entry = readdir (stream)))
-    if (entry->d_name[0] != '.')
-      add_disk (root, dirfd (stream), entry->d_name, devices);
-  closedir (stream);
+  while (devices->len < PVT_MAX_BLOCK_DEVICES && (name = pvt_names_next (&names)))
+    add_disk (names.fd, name, devices);
+  pvt_names_close (&names);
   return devices;
 }
