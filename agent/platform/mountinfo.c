@@ -195,10 +195,10 @@ pvt_mount_answers (const PvtMount *mount, GPtrArray *mounts)
     {
       const PvtMount *other = mounts->pdata[i];
 
-      /* Another may also lie on the very same path. */
-      if (!is_local_type (other->type) && !pvt_mount_is_pseudo (other)
-          && (is_below (mount->mountpoint, other->mountpoint)
-              || strcmp (mount->mountpoint, other->mountpoint) == 0))
+      /* Another may also lie on the very same path. Most lie elsewhere: that first. */
+      if ((is_below (mount->mountpoint, other->mountpoint)
+           || strcmp (mount->mountpoint, other->mountpoint) == 0)
+          && !is_local_type (other->type) && !pvt_mount_is_pseudo (other))
         return FALSE;
     }
   return TRUE;
