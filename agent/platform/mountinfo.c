@@ -6,22 +6,10 @@
 
 #include <string.h>
 
-static void
-free_mount (gpointer data)
-{
-  PvtMount *mount = data;
-
-  g_free (mount->root);
-  g_free (mount->mountpoint);
-  g_free (mount->type);
-  g_free (mount->source);
-  g_free (mount);
-}
-
 GPtrArray *
 pvt_mounts_new (void)
 {
-  return g_ptr_array_new_with_free_func (free_mount);
+  return g_ptr_array_new_with_free_func (g_free);
 }
 
 static gboolean
@@ -30,11 +18,12 @@ is_octal (char c)
   return c >= '0' && c <= '7';
 }
 
-/* Undoes the kernel's \040 for blanks, newlines and backslashes. */
+/* Undoes the kernel's \040 for blanks, newlines and backslashes. @room: as long as the
+ * word and its NUL; what is left of it begins behind the text. */
 static char *
-unescape (PvtText word)
+unescape (PvtText word, char **room)
 {
-  char *text = g_malloc ((gsize) (word.end - word.p) + 1), *out = text;
+  char *text = *room, *out = text;
 
   for (const char *p = word.p; p < word.end; p++)
     if (*p == '\\' && word.end - p > 3 && p[1] <= '3' && is_octal (p[1]) && is_octal (p[2])
@@ -45,7 +34,8 @@ unescape (PvtText word)
       }
     else
       *out++ = *p;
-  *out = '\0';
+  *out++ = '\0';
+  *room = out;
   return text;
 }
 
@@ -90,7 +80,8 @@ static PvtMount *
 parse_line (PvtText line)
 {
   PvtText parent, device, root, mountpoint, options, word, type, source, super;
-  PvtMount found = { 0 };
+  PvtMount found = { 0 }, *mount;
+  char *room;
 
   if (!pvt_text_u64 (&line, &found.id) || !pvt_text_word (&line, &parent)
       || !pvt_text_word (&line, &device) || !pvt_text_word (&line, &root)
@@ -110,13 +101,17 @@ parse_line (PvtText line)
     return NULL;
   if (!pvt_text_word (&line, &super))
     super = (PvtText){ line.end, line.end };
-  found.root = unescape (root);
-  found.mountpoint = unescape (mountpoint);
-  found.type = unescape (type);
-  found.source = unescape (source);
   found.super_read_only = has_ro (super);
   found.read_only = found.super_read_only || has_ro (options);
-  return g_memdup2 (&found, sizeof found);
+  /* The texts come behind it: the words are no longer than their line. */
+  mount = g_malloc (sizeof found + (gsize) (super.p - root.p) + 4);
+  room = (char *) (mount + 1);
+  *mount = found;
+  mount->root = unescape (root, &room);
+  mount->mountpoint = unescape (mountpoint, &room);
+  mount->type = unescape (type, &room);
+  mount->source = unescape (source, &room);
+  return mount;
 }
 
 void

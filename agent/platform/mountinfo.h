@@ -8,6 +8,7 @@ typedef struct
 {
   guint64 id; /* unique among the mounts that exist */
   guint major, minor; /* of the superblock */
+  /* These lie behind it, in the same piece of memory. */
   char *root; /* which part of the file system is mounted */
   char *mountpoint;
   char *type;
