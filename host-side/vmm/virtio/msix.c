@@ -34,7 +34,7 @@ msix_raise (struct msix *msix, unsigned i)
 {
   struct msix_vector *vector;
 
-  if (i >= msix->n || !atomic_load (&msix->enabled))
+  if (i >= msix->n || !atomic_load (&msix->enabled)) /* a queue may have none */
     return;
   vector = &msix->vectors[i];
   if (atomic_load (&vector->live))
