@@ -8,6 +8,7 @@
 #include <virtio/driver/blk.h>
 #include <virtio/driver/console.h>
 #include <virtio/driver/mmio.h>
+#include <virtio/driver/net.h>
 #include <virtio/driver/pci.h>
 #include <virtio/driver/rng.h>
 #include <virtio/mmio.h>
@@ -311,6 +312,44 @@ structures_that_are_missing (void **state G_GNUC_UNUSED)
   finish ();
 }
 
+/* ---- what a device does not have ---- */
+
+/* Each error of the caller's, of the device's limits, of memory: told, and nothing is left. */
+static void
+what_cannot_be_done_is_said (void **state G_GNUC_UNUSED)
+{
+  static struct virtio_net net;
+  static struct virtio_blk blk;
+  static struct fake_disk disk;
+  uint8_t data[512] = { 0 };
+
+  memset (&net, 0, sizeof net);
+  memset (&blk, 0, sizeof blk);
+  assert_int_equal (virtio_net_stop (&net), 0); /* never started */
+  assert_int_equal (virtio_blk_stop (&blk), 0);
+  setup (VIRTIO_ID_NET, 0);
+  assert_int_equal (virtio_net_start (&net, open_either (true), &quick, NULL), 0);
+  assert_int_equal (virtio_net_set_promiscuous (&net, true), -VIRTIO_ENOTSUP);
+  assert_int_equal (virtio_net_set_mac (&net, (const uint8_t *) "\2abcde"), -VIRTIO_ENOTSUP);
+  bench.fake.status |= VIRTIO_STATUS_NEEDS_RESET;
+  assert_int_equal (virtio_net_link (&net), -VIRTIO_EIO);
+  bench.fake.reset_stuck = true;
+  assert_int_equal (virtio_net_stop (&net), -VIRTIO_ETIMEDOUT);
+  bench.fake.reset_stuck = false;
+  assert_int_equal (virtio_net_stop (&net), 0);
+  finish ();
+  setup (VIRTIO_ID_BLOCK, VIRTIO_BIT (VIRTIO_BLK_F_RO) | VIRTIO_BIT (VIRTIO_BLK_F_DISCARD));
+  fake_blk_config (&bench.fake, &disk);
+  assert_int_equal (virtio_blk_start (&blk, open_either (false), &quick), 0);
+  assert_int_equal (virtio_blk_submit (&blk, VIRTIO_BLK_T_OUT, 0, data, 512, NULL), -VIRTIO_EROFS);
+  assert_int_equal (virtio_blk_discard (&blk, 0, 1), -VIRTIO_EROFS);
+  bench.fake.reset_stuck = true;
+  assert_int_equal (virtio_blk_stop (&blk), -VIRTIO_ETIMEDOUT);
+  bench.fake.reset_stuck = false;
+  assert_int_equal (virtio_blk_stop (&blk), 0);
+  finish ();
+}
+
 /* ---- base address registers ---- */
 
 #define BARS_FROM 0x10u
@@ -394,6 +433,7 @@ main (void)
     cmocka_unit_test (odd_slots_of_mmio),
     cmocka_unit_test (structures_that_cannot_be_mapped),
     cmocka_unit_test (structures_that_are_missing),
+    cmocka_unit_test (what_cannot_be_done_is_said),
     cmocka_unit_test (base_address_registers),
   };
 
