@@ -505,7 +505,7 @@ def test_control_of_linux():
     vm = outer()
     usernet.prepare(vm)
     start(vm, "--qmp /run/inner.qmp --transport mmio --balloon=free-page-reporting=on,deflate-on-oom=on "
-              f"--net {usernet.NIC}")
+              f"--net {usernet.NIC} --net {usernet.SECOND}")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
     watchdog = "/proc/sys/kernel/watchdog_thresh"
@@ -521,6 +521,7 @@ def test_control_of_linux():
     inside(vm, f"sleep 2; echo 10 > {watchdog}; kill $(cat /tmp/busy)")
     equal(inside(vm, "dmesg | grep -i lockup || true"), "", "a pause is no lockup")
     usernet.look(vm, lambda script: inside(vm, script), lambda: qmp(vm, "x-query-net"))
+    usernet.resize(vm, lambda script: inside(vm, script))
     equal(inside(vm, "awk '/NMI:/ {print $2}' /proc/interrupts").strip(), "0", "NMIs")
     qmp(vm, "inject-nmi")
     equal(inside(vm, "for i in $(seq 400); do n=$(awk '/NMI:/ {print $2}' /proc/interrupts); "
