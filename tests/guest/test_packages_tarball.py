@@ -13,7 +13,6 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-import stock
 import tap
 import tarball
 from agent import find_agent
