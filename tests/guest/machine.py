@@ -32,7 +32,6 @@ ON_VMM = os.environ.get("PVT_MACHINE") == "vmm"
 # What a test may need that our VMM has not, and what it is skipped with.
 LACKS = {
     "controllers": "all disks of our VMM are virtio-blk",
-    "firmware-tables": "our VMM has no SMBIOS, whose identity a guest is known by",
     "hotplug": "our VMM plugs nothing into a running guest",
     "large-sectors": "the sectors of our VMM's disks have 512 bytes",
     "legacy-serial": "our VMM has one serial line, the console's",
@@ -43,7 +42,6 @@ LACKS = {
     "watchdog": "our VMM has no watchdog",
     "registers": "our VMM does not show its processors' registers",
     "panic-actions": "with our VMM a panic is the guest's end",
-    "overlays": "snapshots of our VMM are copies where it runs; test_vmm and test_vmm_disks have them",
     "memory-files": "our VMM has nothing of ERST, and one shared page, whose file is where it runs",
     "host-network": "a nested guest may be between this machine and the guest's network",
 }
