@@ -2,7 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The agent's guest suite with pvtools-vmm for QEMU: the same programs, by PVT_MACHINE=vmm.
 
-Some of it here, all of it with PVT_LONG=1. One program by hand:
+Some of it here, all of it with PVT_LONG=1; all of one or some programs:
+
+  PVT_LONG=1 tests/guest/test_vmm_agent.py test_micro test_grow
+
+One program by hand:
 
   PVT_MACHINE=vmm tests/guest/test_micro.py
 """
@@ -39,9 +43,11 @@ PROGRAMS = {
     "test_clock": [],
     "test_health": [],
     "test_exporter_guest": [],
-    "test_debian": [],
+    "test_debian": [],  # its boot takes a minute; test_vmm_debian has one in every run
     "test_telemetry": [],
     "test_freeze": [],
+    "test_disks": [],
+    "test_grow": [],
 }
 # Those that are about something of QEMU's.
 QEMUS = {
@@ -49,8 +55,6 @@ QEMUS = {
     "test_faults": "our devices in QEMU, by vhost-user",
     "test_vhost_user": "our devices in QEMU, by vhost-user",
     "test_vhost_user_net": "our devices in QEMU, by vhost-user",
-    "test_disks": "AHCI, NVMe and SCSI controllers",
-    "test_grow": "NVMe and SCSI controllers",
     "test_enablement": "the firmware's tables of QEMU, a disk of other hardware",
     "test_hibernate": "the sleep states of a PC",
     "test_hotplug": "processors, memory and disks that are plugged in",
@@ -183,6 +187,9 @@ def test_programs_and_files_of_the_relay():
 
 def close(module):
     """What a program keeps for all its tests."""
+    if hasattr(module, "close"):
+        module.close()
+        return
     guest = getattr(module, "guest", {})
     if "watch" in guest:
         guest.pop("watch").process.kill()
@@ -190,34 +197,41 @@ def close(module):
         guest.pop("vm").__exit__(None, None, None)
 
 
-def make(module, name, last):
+def make(module, name):
+    """The test; before it what another program has left is ended: one machine is there at a time."""
     def test():
-        try:
-            getattr(module, f"test_{name}")()
-        finally:
-            if last:
-                close(module)
+        for program in PROGRAMS:
+            if program != module.__name__ and program in sys.modules:
+                close(sys.modules[program])
+        getattr(module, f"test_{name}")()
     return test
 
 
-def tests():
-    """{name: function} of what is to run."""
+def tests(programs):
+    """{name: function} of what is to run of them."""
     found = {}
-    for program, chosen in PROGRAMS.items():
+    for program in programs:
         module = importlib.import_module(program)
         names = [name[5:] for name in vars(module) if name.startswith("test_") and callable(getattr(module, name))]
-        check(set(chosen) <= set(names), f"{program} has not got all of {chosen}")
-        names = names if LONG else chosen
-        for name in names:
-            found[f"{program}_{name}"] = make(module, name, name == names[-1])
+        check(set(PROGRAMS[program]) <= set(names), f"{program} has not got all of {PROGRAMS[program]}")
+        for name in names if LONG else PROGRAMS[program]:
+            found[f"{program}_{name}"] = make(module, name)
     return found
 
 
-if __name__ == "__main__":
-    own = {name: value for name, value in globals().items() if name.startswith("test_")}
+def main():
+    """Words that are programs' names choose among them, the others among the tests."""
+    words = [word for word in sys.argv[1:] if word not in PROGRAMS]
+    programs = [word for word in sys.argv[1:] if word in PROGRAMS]
+    own = {} if programs else {name: value for name, value in globals().items() if name.startswith("test_")}
     note(f"Linux runs in {'this machine' if places.has_kvm() else 'a nested guest'}")
     try:
-        tap.main({**own, **tests()}, sys.argv[1:])
+        tap.main({**own, **tests(programs or PROGRAMS)}, words)
     finally:
         for program in PROGRAMS:
-            close(sys.modules[program])
+            if program in sys.modules:
+                close(sys.modules[program])
+
+
+if __name__ == "__main__":
+    main()
