@@ -214,6 +214,29 @@ processors (void **state G_GNUC_UNUSED)
     assert_false (pvt_cpulist_parse (bad[i], strlen (bad[i]), bits));
 }
 
+/* More names than one system call returns, and none twice. */
+static void
+many_memory_blocks (void **state G_GNUC_UNUSED)
+{
+  g_autoptr (GArray) blocks = NULL;
+
+  for (guint i = 0; i < 500; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("sys/devices/system/memory/memory%u/state", 1000 + i);
+
+      put (path, i % 2 ? "online\n" : "offline\n");
+    }
+  blocks = pvt_memblocks_read (root, NULL);
+  assert_true (blocks->len >= 500);
+  for (guint i = 0; i < 500; i++)
+    {
+      const PvtMemblock *block = &g_array_index (blocks, PvtMemblock, blocks->len - 500 + i);
+
+      assert_int_equal (block->index, 1000 + i);
+      assert_int_equal (block->online, i % 2);
+    }
+}
+
 static void
 memory_blocks (void **state G_GNUC_UNUSED)
 {
@@ -494,6 +517,7 @@ main (void)
     cmocka_unit_test (pressure),          cmocka_unit_test (disk_counters),
     cmocka_unit_test (mounts),            cmocka_unit_test (mounts_are_bounded),
     cmocka_unit_test (processors),        cmocka_unit_test (memory_blocks),
+    cmocka_unit_test (many_memory_blocks),
     cmocka_unit_test (resolver),          cmocka_unit_test (os_release),
     cmocka_unit_test (users), cmocka_unit_test (names_of_passwd),             cmocka_unit_test (disk_places),
     cmocka_unit_test (stacked_disks),     cmocka_unit_test (a_ring_of_slaves_ends),
