@@ -131,26 +131,85 @@ test_port_that_opens_and_closes (void **state)
   assert_true (atomic_load (&told) - before <= 2); /* not 63 */
 }
 
+/* What is sent while nobody is there goes nowhere. */
+static void
+wait_for_client (bool there)
+{
+  struct console_port_info info = { .host_connected = !there };
+
+  for (unsigned i = 0; i < 60000 && info.host_connected != there; i++)
+    {
+      g_usleep (1000);
+      assert_true (console_port (dev, 0, &info));
+    }
+  assert_int_equal (info.host_connected, there);
+}
+
+static int
+connected (void)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+  strcpy (address.sun_path, path);
+  assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+  wait_for_client (true);
+  return fd;
+}
+
 /* A buffer in which nothing can be written is not the end of the host's program. */
 static void
 test_buffer_for_nothing (void **state)
 {
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   char byte;
+  int fd;
 
   set_open (true);
   vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_CTRL_TX);
   wait_until_used (VIRTIO_CONSOLE_QUEUE_CTRL_TX, SIZE + 1);
   offer (VIRTIO_CONSOLE_QUEUE_RX (1), RAM_DATA, 16, 0);
   offer (VIRTIO_CONSOLE_QUEUE_RX (1), RAM_DATA + 512, 16, VIRTIO_DESC_F_WRITE);
-  strcpy (address.sun_path, path);
-  assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+  fd = connected ();
   assert_int_equal (send (fd, "hello", 5, 0), 5);
   vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_RX (1));
   wait_until_used (VIRTIO_CONSOLE_QUEUE_RX (1), 2);
   assert_memory_equal (at (RAM_DATA + 512), "hello", 5);
   assert_int_equal (recv (fd, &byte, 1, MSG_DONTWAIT), -1); /* and no end */
+  close (fd);
+  wait_for_client (false);
+}
+
+/* A request whose client did not take all of it goes with its queue: the next one of the
+ * queue, begun anew, is sent from its beginning. */
+static void
+test_queue_that_is_reset (void **state)
+{
+  unsigned q = VIRTIO_CONSOLE_QUEUE_TX (1);
+  struct virtq_config config = { SIZE, RAM_DESC + q * STEP, RAM_DRIVER + q * STEP / 2,
+                                 RAM_DEVICE + q * STEP / 2, dev->accepted };
+  struct virtio_avail *avail = at (config.driver);
+  int fd = connected (), kick = dev->queues[q].kick.fd;
+  char bytes[4096], got[6] = "";
+
+  for (uint16_t i = 0; i < 16; i++) /* 512 KiB */
+    ((struct virtio_desc *) at (config.desc))[i]
+      = (struct virtio_desc){ RAM_DATA, 0x8000, i < 15 ? VIRTIO_DESC_F_NEXT : 0, i + 1 };
+  avail->ring[0] = 0;
+  __atomic_store_n (&avail->idx, 1, __ATOMIC_RELEASE);
+  vdev_kick (dev, q);
+  assert_int_equal (recv (fd, bytes, 1, 0), 1); /* so it has begun */
+  vdev_queue_stop (dev, q);
+  assert_int_equal (used (q), 0);
+  while (recv (fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+    continue;
+  memset (avail, 0, sizeof *avail);
+  memcpy (at (RAM_DATA), "hello", 5);
+  assert_int_equal (vdev_queue_start (dev, q, &config, NULL, kick), 0);
+  offer (q, RAM_DATA, 5, 0);
+  vdev_kick (dev, q);
+  wait_until_used (q, 1);
+  assert_int_equal (recv (fd, got, 5, MSG_DONTWAIT), 5);
+  assert_string_equal (got, "hello");
   close (fd);
 }
 
@@ -160,6 +219,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_port_that_opens_and_closes),
     cmocka_unit_test (test_buffer_for_nothing),
+    cmocka_unit_test (test_queue_that_is_reset),
   };
   int failed;
 

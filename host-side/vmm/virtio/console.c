@@ -377,6 +377,14 @@ kick (struct vdev *dev, unsigned q)
   tell_all (console);
 }
 
+/* The request that was sent in part went with the queue. */
+static void
+fresh (struct vdev *dev, unsigned q)
+{
+  if (q >= VIRTIO_CONSOLE_QUEUE_RX (1) && q % 2 == 1)
+    ((struct console *) dev)->ports[(q - VIRTIO_CONSOLE_QUEUE_RX (1)) / 2].sent = 0;
+}
+
 static void
 reset (struct vdev *dev)
 {
@@ -419,6 +427,7 @@ console_free (struct vdev *dev)
 
 static const struct vdev_ops console_ops = {
   .kick = kick,
+  .fresh = fresh,
   .started = started,
   .reset = reset,
   .free = console_free,

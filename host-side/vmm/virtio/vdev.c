@@ -167,12 +167,20 @@ on_kick (void *data)
   queue->dev->ops->kick (queue->dev, queue->index);
 }
 
+static void
+tell_fresh (struct vdev_queue *queue)
+{
+  if (queue->fresh && queue->dev->ops->fresh)
+    queue->dev->ops->fresh (queue->dev, queue->index);
+}
+
 /* In the queue's worker: looks at once, for what came before we listened. */
 static void
 start_watching (void *data)
 {
   struct vdev_queue *queue = data;
 
+  tell_fresh (queue);
   if (queue->kick.fd >= 0)
     worker_watch (queue->worker, &queue->kick, EPOLLIN);
   queue->dev->ops->kick (queue->dev, queue->index);
@@ -199,8 +207,11 @@ vdev_queue_start (struct vdev *dev, unsigned q, const struct virtq_config *confi
   queue->ring = ring;
   queue->ring.hooked = dev->hooks ? queue : NULL;
   queue->kick = (struct watch){ kick, on_kick, queue };
+  queue->fresh = base == NULL;
   if (queue->worker)
     worker_call (queue->worker, start_watching, queue);
+  else
+    tell_fresh (queue);
   return 0;
 }
 

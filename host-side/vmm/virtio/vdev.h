@@ -28,6 +28,8 @@ struct vdev_ops
   void (*settle) (struct vdev *dev, unsigned q);
   /* In the queue's worker: the queue runs no more. May be NULL. */
   void (*stopped) (struct vdev *dev, unsigned q);
+  /* In the queue's worker: the queue begins anew, and not where it stood. May be NULL. */
+  void (*fresh) (struct vdev *dev, unsigned q);
   /* In worker 0, once: the threads are there. May be NULL. */
   void (*started) (struct vdev *dev);
   /* The driver wrote @len bytes at @offset of the configuration, which are in
@@ -54,6 +56,7 @@ struct vdev_queue
   uint16_t size_max;
   struct worker *worker; /* NULL: served by whoever calls vdev_kick() */
   struct watch kick;     /* an eventfd */
+  bool fresh;            /* it begins anew */
   struct vdev *dev;
   unsigned index;
 };
