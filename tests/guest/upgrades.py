@@ -49,10 +49,10 @@ class Upgrades:
             time.sleep(0.2)
         return running
 
-    def wait_for_end(self, timeout=900):
+    def wait_for_end(self, timeout=1800):
         """What was left for the boot has done its work."""
         deadline = time.monotonic() + timeout
-        while self.guest.patiently(f"ls {RESUMPTION} 2> /dev/null || true", 600).strip():
+        while self.guest.patiently(f"ls {RESUMPTION} 2> /dev/null || true", 1200).strip():
             check(time.monotonic() < deadline, "it has not ended")
             time.sleep(1)
 
