@@ -5,13 +5,13 @@
 #include "fuzz.h"
 
 #include <stdlib.h>
-#include <sys/eventfd.h>
 
 #include <virtio/mmio.h>
 
 #include "host-side/vmm/machine/layout.h"
 #include "host-side/vmm/virtio/mmio.h"
 #include "tests/support/guest-ram.h"
+#include "tests/support/without-kvm.h"
 
 #define STEP 8u
 
@@ -21,19 +21,6 @@ struct step
   uint16_t offset;
   uint32_t value;
 };
-
-/* In place of KVM's. */
-int
-vm_irqfd (struct vm *vm, unsigned gsi)
-{
-  return eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-int
-vm_doorbell (struct vm *vm, const struct vm_doorbell *doorbell, bool on)
-{
-  return 0;
-}
 
 /* Common values reach further than any. */
 static uint32_t

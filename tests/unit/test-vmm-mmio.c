@@ -4,8 +4,7 @@
 #include "tap-main.h"
 
 #include "tests/support/guest-ram.h"
-
-#include <sys/eventfd.h>
+#include "tests/support/without-kvm.h"
 
 #include <virtio/blk.h>
 #include <virtio/mmio.h>
@@ -21,19 +20,6 @@ static struct vm vm;
 static struct virtio_mmio mmio;
 static struct vdev *dev;
 static uint8_t *ram;
-
-/* In place of KVM's. */
-int
-vm_irqfd (struct vm *machine, unsigned gsi)
-{
-  return eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-}
-
-int
-vm_doorbell (struct vm *machine, const struct vm_doorbell *doorbell, bool on)
-{
-  return 0;
-}
 
 static uint32_t
 get (unsigned offset)

@@ -291,7 +291,6 @@ static void
 tell_host (struct console *console)
 {
   const struct itimerspec time = { .it_value.tv_nsec = CHANGE_MS * 1000000L };
-
   bool any = false;
 
   for (unsigned i = 0; i < console->n && !console->is_quiet; i++)
