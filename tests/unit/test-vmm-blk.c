@@ -4,6 +4,8 @@
 
 #include "tests/support/guest-ram.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include <virtio/blk.h>
 
 #define DISK (64u * 1024)
@@ -36,13 +38,13 @@ data_area (void)
 }
 
 static void
-begin (const char *readonly, uint64_t without)
+begin_with (size_t size, const char *readonly, uint64_t without)
 {
   if (ram == NULL)
     ram = ram_new (&memory);
   memset (ram, 0, RAM_SIZE);
   vdev_free (dev);
-  dev = ram_disk_by (DISK, readonly, aio);
+  dev = ram_disk_by (size, readonly, aio);
   assert_non_null (dev);
   vdev_attach (dev, &memory, &transport, NULL);
   assert_int_equal (vdev_accept (dev, dev->features & ~VIRTIO_BIT (VIRTIO_F_RING_PACKED)
@@ -51,14 +53,18 @@ begin (const char *readonly, uint64_t without)
   used_seen = 0;
 }
 
-/* One request with @len bytes of data at data_area() + 1024: its status; 0xee when
- * the device wrote none. @used: what the used ring says. */
-static uint8_t
-request (uint32_t type, uint64_t sector, uint32_t len, uint16_t direction, uint32_t *used_len)
+static void
+begin (const char *readonly, uint64_t without)
+{
+  begin_with (DISK, readonly, without);
+}
+
+/* Puts a request with @len bytes of data at data_area() + 1024 into the ring. */
+static void
+make_request (uint32_t type, uint64_t sector, uint32_t len, uint16_t direction)
 {
   struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
   struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
-  struct virtio_used *used = (struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
   struct virtio_blk_req req = { type, 0, sector };
 
   memcpy (data_area (), &req, sizeof req);
@@ -68,6 +74,15 @@ request (uint32_t type, uint64_t sector, uint32_t len, uint16_t direction, uint3
   desc[2] = (struct virtio_desc){ RAM_DATA + 512, 1, IN, 0 };
   avail->ring[avail->idx % 8] = 0;
   avail->idx++;
+}
+
+/* The request's status; 0xee when the device wrote none. @used: what the used ring says. */
+static uint8_t
+request (uint32_t type, uint64_t sector, uint32_t len, uint16_t direction, uint32_t *used_len)
+{
+  struct virtio_used *used = (struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+
+  make_request (type, sector, len, direction);
   notified = 0;
   vdev_kick (dev, 0);
   assert_int_equal (used->idx, ++used_seen);
@@ -111,13 +126,19 @@ test_bounds (void **state)
   assert_int_equal (request (77, 0, 512, IN, NULL), VIRTIO_BLK_S_UNSUPP);
 }
 
-static uint8_t
-range (uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
+static void
+make_range (uint64_t sector, uint32_t count, uint32_t flags)
 {
   struct virtio_blk_range segment = { sector, count, flags };
 
   memcpy (data_area () + 1024, &segment, sizeof segment);
-  return request (type, 0, sizeof segment, 0, NULL);
+}
+
+static uint8_t
+range (uint32_t type, uint64_t sector, uint32_t count, uint32_t flags)
+{
+  make_range (sector, count, flags);
+  return request (type, 0, sizeof (struct virtio_blk_range), 0, NULL);
 }
 
 static void
@@ -149,6 +170,64 @@ test_ranges (void **state)
   assert_int_equal (range (VIRTIO_BLK_T_DISCARD, DISK / 512, 1, 0), VIRTIO_BLK_S_IOERR);
   assert_int_equal (range (VIRTIO_BLK_T_WRITE_ZEROES, UINT64_MAX, 2, 0), VIRTIO_BLK_S_IOERR);
   assert_int_equal (request (VIRTIO_BLK_T_DISCARD, 0, 17, 0, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+#define LARGE (UINT64_C (160) << 20)
+#define MARK (UINT64_C (8) << 20)
+
+/* A range of more than one piece, one sector askew: nothing beside it, all of it, and no block
+ * is kept at the borders of pieces. */
+static void
+test_large_ranges (void **state)
+{
+  static const uint32_t types[] = { VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+  struct blk_info info;
+  struct stat st;
+  uint8_t byte;
+
+  begin_with (LARGE, "off", 0);
+  blk_describe (dev, &info);
+  for (unsigned i = 0; i < 2; i++)
+    {
+      for (uint64_t at = 0; at < LARGE; at += MARK) /* on both sides of each border */
+        {
+          assert_int_equal (pwrite (info.fd, "\x77", 1, (off_t) at), 1);
+          assert_int_equal (pwrite (info.fd, "\x77", 1, (off_t) (at + MARK - 1)), 1);
+        }
+      assert_int_equal (range (types[i], 1, LARGE / 512 - 2, i ? VIRTIO_BLK_RANGE_F_UNMAP : 0),
+                        VIRTIO_BLK_S_OK);
+      for (uint64_t at = 0; at < LARGE; at += MARK)
+        {
+          assert_int_equal (pread (info.fd, &byte, 1, (off_t) at), 1);
+          assert_int_equal (byte, at ? 0 : 0x77);
+          assert_int_equal (pread (info.fd, &byte, 1, (off_t) (at + MARK - 1)), 1);
+          assert_int_equal (byte, at + MARK < LARGE ? 0 : 0x77);
+        }
+      assert_int_equal (fstat (info.fd, &st), 0);
+      assert_true (st.st_blocks * 512 <= 2 * sysconf (_SC_PAGESIZE)); /* one at either end */
+    }
+}
+
+/* Who stops the queue finds the request in it as it was. */
+static void
+test_range_that_is_left_undone (void **state)
+{
+  const struct virtio_used *used;
+
+  begin ("off", 0);
+  used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+  memset (data_area () + 1024, 0x77, 512);
+  assert_int_equal (request (VIRTIO_BLK_T_OUT, 0, 512, 0, NULL), VIRTIO_BLK_S_OK);
+  dev->queues[0].stopping = true;
+  make_range (0, 8, 0);
+  make_request (VIRTIO_BLK_T_WRITE_ZEROES, 0, 16, 0);
+  vdev_kick (dev, 0);
+  assert_int_equal (used->idx, used_seen);
+  dev->queues[0].stopping = false;
+  vdev_kick (dev, 0);
+  assert_int_equal (used->idx, ++used_seen);
+  assert_int_equal (data_area ()[512], VIRTIO_BLK_S_OK);
+  expect_bytes (0, 0);
 }
 
 static void
@@ -272,6 +351,8 @@ main (void)
     cmocka_unit_test (test_read_and_write),
     cmocka_unit_test (test_bounds),
     cmocka_unit_test (test_ranges),
+    cmocka_unit_test (test_large_ranges),
+    cmocka_unit_test (test_range_that_is_left_undone),
     cmocka_unit_test (test_serial),
     cmocka_unit_test (test_read_only),
     cmocka_unit_test (test_features_and_configuration),

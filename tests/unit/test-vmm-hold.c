@@ -245,6 +245,61 @@ test_who_wants_the_worker_waits_for_one (void **state)
   close (kick);
 }
 
+/* A request that never ends by itself. */
+static uint32_t
+serve_until_stopped (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+{
+  struct slow *slow = (struct slow *) dev;
+
+  pthread_mutex_lock (&slow->lock);
+  slow->served++;
+  pthread_cond_broadcast (&slow->changed);
+  pthread_mutex_unlock (&slow->lock);
+  while (!vdev_is_stopping (dev, q))
+    g_usleep (1000);
+  return VDEV_UNDONE;
+}
+
+static void
+kick_until_stopped (struct vdev *dev, unsigned q)
+{
+  vdev_serve (dev, q, serve_until_stopped);
+}
+
+/* Who stops a queue does not wait for it, and finds it in the queue as it was. */
+static void
+test_long_request_is_left_undone (void **state)
+{
+  static const struct vdev_ops ops = { .kick = kick_until_stopped, .free = free_nothing };
+  static struct slow slow = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+  struct virtq_config config = { 8, RAM_DESC, RAM_DRIVER, RAM_DEVICE, 0 };
+  const struct virtio_used *used;
+  struct virtio_avail *avail;
+  int kick = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+
+  if (ram == NULL)
+    ram = ram_new (&memory);
+  memset (ram, 0, RAM_SIZE);
+  used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+  vdev_init (&slow.dev, &ops, "slow", VIRTIO_ID_RNG, 1);
+  vdev_attach (&slow.dev, &memory, &transport, NULL);
+  assert_int_equal (vdev_start_workers (&slow.dev), 0);
+  assert_int_equal (vdev_accept (&slow.dev, VIRTIO_BIT (VIRTIO_F_VERSION_1)), 0);
+  config.features = slow.dev.accepted;
+  assert_int_equal (vdev_queue_start (&slow.dev, 0, &config, NULL, kick), 0);
+  avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  __atomic_store_n (&avail->idx, 1, __ATOMIC_RELEASE);
+  vdev_kick (&slow.dev, 0);
+  pthread_mutex_lock (&slow.lock);
+  while (slow.served == 0)
+    pthread_cond_wait (&slow.changed, &slow.lock);
+  pthread_mutex_unlock (&slow.lock);
+  assert_int_equal (vdev_queue_stop (&slow.dev, 0), 0); /* where it stands: before the request */
+  assert_int_equal (used_index (used), 0);
+  vdev_free (&slow.dev);
+  close (kick);
+}
+
 int
 main (void)
 {
@@ -253,6 +308,7 @@ main (void)
     cmocka_unit_test (test_hold),
     cmocka_unit_test (test_growth),
     cmocka_unit_test (test_who_wants_the_worker_waits_for_one),
+    cmocka_unit_test (test_long_request_is_left_undone),
   };
 
   return cmocka_run_group_tests (tests, NULL, NULL);

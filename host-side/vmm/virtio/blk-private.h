@@ -34,9 +34,10 @@ blk_of (struct vdev *dev)
  * not, or may not be. @len: its bytes. */
 int blk_data (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
               struct iovec *iov, uint64_t *len);
-/* Does a whole request here and now. @written: bytes in front of the status. */
-int blk_perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
-                 uint64_t *written);
+/* Does a whole request of queue @q here and now. @written: bytes in front of the status.
+ * -ECANCELED: it was left undone, for the queue is to stop. */
+int blk_perform (struct blk *blk, unsigned q, const struct virtq_chain *chain,
+                 const struct virtio_blk_req *req, uint64_t *written);
 /* False for a chain without a head, or without room for a status: nothing can be said. */
 bool blk_head (const struct virtq_chain *chain, struct virtio_blk_req *req);
 /* Writes the status for @ret; what the used ring is to say. */

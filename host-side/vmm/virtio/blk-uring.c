@@ -111,7 +111,8 @@ begin_data (struct blk_uring *uring, struct request *request)
   ask_for_data (uring, request);
 }
 
-static void
+/* False when it was left undone. */
+static bool
 begin (struct blk_uring *uring, struct request *request)
 {
   request->done = request->flushing = false;
@@ -124,7 +125,9 @@ begin (struct blk_uring *uring, struct request *request)
   else if (request->req.type == VIRTIO_BLK_T_FLUSH)
     ask_for_flush (uring, request, IOSQE_IO_DRAIN);
   else /* rare, and partly not to be had by a ring: BLKDISCARD */
-    finish (request, blk_perform (uring->blk, &request->chain, &request->req, &request->written));
+    finish (request, blk_perform (uring->blk, uring->q, &request->chain, &request->req,
+                                  &request->written));
+  return !request->done || request->result != -ECANCELED;
 }
 
 /* ---- from the kernel ---- */
@@ -298,8 +301,13 @@ blk_uring_kick (struct blk *blk, unsigned q)
           if (ret != 1)
             break;
           uring->n++;
-          begin (uring, request);
           budget = vdev_is_wanted (&blk->dev, q) ? 0 : budget - 1;
+          if (!begin (uring, request))
+            {
+              virtq_unpop (&queue->ring, &request->chain);
+              uring->n--;
+              budget = 0;
+            }
         }
       turn (uring);
       if (ret < 0)

@@ -17,6 +17,7 @@
 #define SEG_MAX 126u                  /* with head and status a direct chain of 128 */
 #define RANGE_SECTORS_MAX (1u << 21)  /* 1 GiB a discard segment */
 #define RANGES_MAX 16u
+#define PIECE_BYTES (UINT64_C (16) << 20) /* of a range, at a time */
 
 static bool
 in_bounds (const struct blk *blk, uint64_t sector, uint64_t bytes)
@@ -64,9 +65,34 @@ do_data (struct blk *blk, const struct virtq_chain *chain, const struct virtio_b
   return ret;
 }
 
+/* In pieces that end at multiples of their size, so that no block is in two of them: a
+ * request may be of 16 GiB, and where zeroes are written one by one who resets the device
+ * or ends the machine does not wait for them. */
+static int
+do_pieces (struct blk *blk, unsigned q, uint64_t offset, uint64_t len, bool zero, bool unmap)
+{
+  int ret = 0;
+
+  while (len > 0 && ret == 0)
+    {
+      uint64_t room = PIECE_BYTES - offset % PIECE_BYTES, piece = len < room ? len : room;
+
+      if (vdev_is_stopping (&blk->dev, q))
+        return -ECANCELED;
+      if (zero)
+        ret = disk_write_zeroes (&blk->disk, offset, piece, unmap);
+      /* A host that cannot discard may keep the bytes: discard is advice. */
+      else if (disk_discard (&blk->disk, offset, piece) == -EIO)
+        ret = -EIO;
+      offset += piece;
+      len -= piece;
+    }
+  return ret;
+}
+
 /* One segment of a discard or write-zeroes (5.2.6.2). */
 static int
-do_range (struct blk *blk, uint32_t type, const struct virtio_blk_range *range)
+do_range (struct blk *blk, unsigned q, uint32_t type, const struct virtio_blk_range *range)
 {
   uint64_t offset = range->sector * VIRTIO_BLK_SECTOR;
   uint64_t len = (uint64_t) range->num_sectors * VIRTIO_BLK_SECTOR;
@@ -76,16 +102,11 @@ do_range (struct blk *blk, uint32_t type, const struct virtio_blk_range *range)
     return -EINVAL;
   if (range->flags & ~VIRTIO_BLK_RANGE_F_UNMAP || (type == VIRTIO_BLK_T_DISCARD && unmap))
     return -EOPNOTSUPP;
-  if (len == 0)
-    return 0;
-  if (type == VIRTIO_BLK_T_WRITE_ZEROES)
-    return disk_write_zeroes (&blk->disk, offset, len, unmap);
-  /* A host that cannot discard may keep the bytes: discard is advice. */
-  return disk_discard (&blk->disk, offset, len) == -EIO ? -EIO : 0;
+  return do_pieces (blk, q, offset, len, type == VIRTIO_BLK_T_WRITE_ZEROES, unmap);
 }
 
 static int
-do_ranges (struct blk *blk, const struct virtq_chain *chain, uint32_t type)
+do_ranges (struct blk *blk, unsigned q, const struct virtq_chain *chain, uint32_t type)
 {
   struct virtio_blk_range ranges[RANGES_MAX];
   uint64_t len = chain->out_len - sizeof (struct virtio_blk_req);
@@ -95,13 +116,13 @@ do_ranges (struct blk *blk, const struct virtq_chain *chain, uint32_t type)
     return -EINVAL;
   virtq_read (chain, sizeof (struct virtio_blk_req), ranges, len);
   for (unsigned i = 0; i < len / sizeof ranges[0] && ret == 0; i++)
-    ret = do_range (blk, type, &ranges[i]);
+    ret = do_range (blk, q, type, &ranges[i]);
   return after_write (blk, ret);
 }
 
 int
-blk_perform (struct blk *blk, const struct virtq_chain *chain, const struct virtio_blk_req *req,
-             uint64_t *written)
+blk_perform (struct blk *blk, unsigned q, const struct virtq_chain *chain,
+             const struct virtio_blk_req *req, uint64_t *written)
 {
   uint64_t room = chain->in_len - 1; /* in front of the status */
 
@@ -114,7 +135,7 @@ blk_perform (struct blk *blk, const struct virtq_chain *chain, const struct virt
       return disk_flush (&blk->disk);
     case VIRTIO_BLK_T_DISCARD:
     case VIRTIO_BLK_T_WRITE_ZEROES:
-      return do_ranges (blk, chain, req->type);
+      return do_ranges (blk, q, chain, req->type);
     case VIRTIO_BLK_T_GET_ID:
       if (room > sizeof blk->serial)
         room = sizeof blk->serial;
@@ -152,7 +173,9 @@ serve (struct vdev *dev, unsigned q, struct virtq_chain *chain)
 
   if (!blk_head (chain, &req))
     return 0;
-  ret = blk_perform (blk_of (dev), chain, &req, &written);
+  ret = blk_perform (blk_of (dev), q, chain, &req, &written);
+  if (ret == -ECANCELED)
+    return VDEV_UNDONE;
   return blk_answer (chain, ret, written);
 }
 

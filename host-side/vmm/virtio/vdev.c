@@ -41,6 +41,7 @@ vdev_serve (struct vdev *dev, unsigned q,
   struct vdev_queue *queue = &dev->queues[q];
   static _Thread_local struct virtq_chain chain;
   unsigned budget = 2u * queue->ring.size;
+  uint32_t written;
   int ret = 0;
 
   do
@@ -48,7 +49,13 @@ vdev_serve (struct vdev *dev, unsigned q,
       virtq_disarm (&queue->ring);
       while (budget > 0 && (ret = virtq_pop (&queue->ring, &chain)) == 1)
         {
-          virtq_push (&queue->ring, &chain, serve (dev, q, &chain));
+          written = serve (dev, q, &chain);
+          if (written == VDEV_UNDONE) /* whoever stops the queue is next */
+            {
+              virtq_unpop (&queue->ring, &chain);
+              return;
+            }
+          virtq_push (&queue->ring, &chain, written);
           vdev_notify (dev, q);
           budget = vdev_is_wanted (dev, q) ? 0 : budget - 1;
         }
@@ -65,6 +72,12 @@ bool
 vdev_is_wanted (const struct vdev *dev, unsigned q)
 {
   return dev->queues[q].worker && worker_is_wanted (dev->queues[q].worker);
+}
+
+bool
+vdev_is_stopping (const struct vdev *dev, unsigned q)
+{
+  return atomic_load_explicit (&dev->queues[q].stopping, memory_order_relaxed);
 }
 
 void
@@ -237,10 +250,12 @@ vdev_queue_stop (struct vdev *dev, unsigned q)
 {
   struct vdev_queue *queue = &dev->queues[q];
 
+  atomic_store (&queue->stopping, true);
   if (queue->worker)
     worker_call (queue->worker, stop_watching, queue);
   else
     stop_watching (queue);
+  atomic_store (&queue->stopping, false);
   return virtq_base (&queue->ring);
 }
 

@@ -57,6 +57,7 @@ struct vdev_queue
   struct worker *worker; /* NULL: served by whoever calls vdev_kick() */
   struct watch kick;     /* an eventfd */
   bool fresh;            /* it begins anew */
+  _Atomic bool stopping; /* somebody waits until it has stopped */
   struct vdev *dev;
   unsigned index;
 };
@@ -90,7 +91,10 @@ struct vdev
 /* Fills what every device has: the common features and @n_queues queues. */
 void vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint32_t id,
                 unsigned n_queues);
-/* Serves requests until the queue is empty: @serve returns the bytes written. */
+/* What is returned for a request that was left undone: it goes back into the queue. */
+#define VDEV_UNDONE UINT32_MAX
+/* Serves requests until the queue is empty: @serve returns the bytes written, or
+ * VDEV_UNDONE when vdev_is_stopping(). */
 void vdev_serve (struct vdev *dev, unsigned q,
                  uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain));
 /* Tells the driver of used buffers if it wants to know. */
@@ -100,6 +104,9 @@ void vdev_set_config (struct vdev *dev, unsigned offset, const void *data, unsig
 /* Whether somebody waits for the queue's worker: to stop the queue, or to hold it. After the
  * request at hand it leaves the others for later, by vdev_kick_again(). */
 bool vdev_is_wanted (const struct vdev *dev, unsigned q);
+/* In the queue's worker: whether it is to stop, so that a long request need not be done to
+ * its end: after a reset nobody waits for it, and a queue that goes on begins with it. */
+bool vdev_is_stopping (const struct vdev *dev, unsigned q);
 /* Has the queue's worker come back to it after others had their turn. */
 void vdev_kick_again (struct vdev *dev, unsigned q);
 /* The device gives up until it is reset. */
