@@ -24,6 +24,7 @@
 #include "host-side/vmm/core/sandbox.h"
 #include "host-side/vmm/lab.h"
 #include "host-side/vmm/machine/machine.h"
+#include "host-side/vmm/machine/terminal.h"
 #include "host-side/vmm/virtio/balloon-device.h"
 #include "host-side/vmm/virtio/devices.h"
 
@@ -43,6 +44,8 @@ struct run
   struct machine_slot slots[MACHINE_DEVICES_MAX];
   enum machine_transport transport; /* of what comes next */
   const char *serial_path; /* or NULL */
+  bool mmio_cmdline;
+  char *cmdline; /* with what we add, or NULL */
   int serial_fd;
   const char *control_path; /* or NULL */
   const char *page_path;    /* or NULL */
@@ -54,63 +57,6 @@ struct run
   char own_agent_path[64];
   struct lab lab;
 };
-
-static const char help_text[] =
-  "usage: pvtools-vmm run --kernel FILE [OPTION...]\n"
-  "       pvtools-vmm run --config FILE [OPTION...]\n"
-  "\n"
-  "  --config FILE        options from a file, one a line without dashes: memory = 512; what\n"
-  "                       the command line says wins, its devices come behind the file's\n"
-  "  --kernel FILE        a bzImage, or an ELF file with a PVH entry\n"
-  "  --initrd FILE        its initial RAM disk\n"
-  "  --append TEXT        its command line\n"
-  "  --memory MIB         256 when not given\n"
-  "  --hugepages[=SIZE]   the memory in huge pages of the host, 2M (when not given) or 1G\n"
-  "  --cpus N             1 when not given\n"
-  "  --disk OPTIONS       file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
-  "                       [,aio=io_uring|threads][,transport=T]\n"
-  "  --net OPTIONS        tap=NAME[,queues=N], local=PATH,peer=PATH, or user, a network that needs\n"
-  "                       no rights: user[,hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT][,restrict=on];\n"
-  "                       [,mac=MAC][,mtu=BYTES][,offload=on|off][,transport=T]; see\n"
-  "                       pvtools-vmm device --help\n"
-  "  --rng[=OPTIONS]      a random number generator; [source=PATH][,transport=T]\n"
-  "  --balloon[=OPTIONS]  a balloon with statistics; [deflate-on-oom=on][,free-page-reporting=on]\n"
-  "                       [,transport=T]\n"
-  "  --vsock OPTIONS      cid=NUMBER,socket=PATH[,transport=T]: programs connect to PATH and say\n"
-  "                       'CONNECT PORT'; the guest connects to PATH_PORT\n"
-  "                       every device also takes queue-reset=off: its driver cannot reset\n"
-  "                       queues one by one then\n"
-  "  --port NAME=SOCKET   a virtio-serial port on a unix socket; several may be given\n"
-  "  --agent              keeps a line about the guest on standard error: is its agent there,\n"
-  "                       name, address, CPU, memory, uptime; makes its port when none is named\n"
-  "  --shared-page FILE   memory that the guest's agent writes its figures to: pvtools stat page:FILE\n"
-  "  --transport T        how devices named after it are reached, and the ports: 'pci', the\n"
-  "                       default, or 'mmio'\n"
-  "  --qmp SOCKET         a control socket in the dialect of QEMU's monitor\n"
-  "  --vmgenid GUID       a generation ID, 'auto' for a new one; the control socket changes it\n"
-  "  --pvpanic-pci        pvpanic as a PCI function, beside its port\n"
-  "  --no-reboot          a reset is the end, and not a new beginning\n"
-  "  --no-sandbox         all system calls stay allowed\n"
-  "  --audit[=FILE]       what drivers do against the specification: lines of JSON, or text\n"
-  "  --fault LIST         every device misbehaves: NAME[@N][+],...; --fault help\n"
-  "  --seed NUMBER        chooses the faults' occasions\n"
-  "  --paused             waits for 'cont' on the control socket\n"
-  "  --serial FILE        where the serial console goes; standard output when not given\n"
-  "\n"
-  "A Debian on a disk, and its agent on a socket for pvtools(1):\n"
-  "  pvtools-vmm run --kernel vmlinuz --initrd initrd.img --append 'console=ttyS0 root=/dev/vda' \\\n"
-  "    --disk file=root.img --port org.qemu.guest_agent.0=/run/agent.sock\n"
-  "The same with a network, controlled like a QEMU, and watched:\n"
-  "  pvtools-vmm run ... --net tap=tap0 --qmp /run/vm.qmp --serial /run/vm.log --agent\n"
-  "With a network for everybody, and the guest's port 22 on the host's port 2222:\n"
-  "  pvtools-vmm run ... --net user,hostfwd=tcp:127.0.0.1:2222-:22\n"
-  "All of it from a file, with more memory than the file says:\n"
-  "  pvtools-vmm run --config vm.conf --memory 1024\n"
-  "Holding a driver against the specification:\n"
-  "  pvtools-vmm run --kernel guest.elf --disk file=scratch.img --audit\n"
-  "\n"
-  "Ends with 0 when the guest powers off, 3 when it resets and --no-reboot is given, 4 when\n"
-  "it panics and 1 when something fails.\n";
 
 static int
 take_transport (const char *text, enum machine_transport *transport)
@@ -179,13 +125,55 @@ take_page (struct run *run, const char *text)
   return 0;
 }
 
+/* A number with or without the M of MiB, which changes nothing, or with a G. */
+static int
+take_memory (struct run *run, char *text)
+{
+  size_t len = strlen (text);
+  uint64_t value, scale = 1;
+  int ret;
+
+  if (len > 1 && strchr ("mMgG", text[len - 1]))
+    {
+      scale = text[len - 1] == 'g' || text[len - 1] == 'G' ? 1024 : 1;
+      text[len - 1] = '\0';
+    }
+  ret = number ("memory", text, (MEMORY_MIN + scale - 1) / scale, MEMORY_MAX / scale, &value);
+  run->memory = ret == 0 ? value * scale * MIB : 0;
+  return ret;
+}
+
+/* A disk's file may come first, without a word for it. */
+static int
+take_disk (struct run *run, char *text)
+{
+  size_t first = strcspn (text, "=,");
+  struct options options = { 0 };
+  int ret;
+
+  if (text[first] == '=')
+    return parse_device (run, "blk", text);
+  ret = options_add (&options, "file", text);
+  if (text[first] == ',')
+    {
+      text[first] = '\0';
+      ret = options_parse (&options, text + first + 1);
+    }
+  return ret < 0 ? ret : add_device (run, vdev_kind_find ("blk"), &options);
+}
+
 static int
 open_serial (struct run *run)
 {
   const char *path = run->serial_path;
 
-  if (path == NULL)
+  if (path == NULL || strcmp (path, "stdio") == 0)
     return 0;
+  if (strcmp (path, "none") == 0)
+    {
+      run->serial_fd = -1;
+      return 0;
+    }
   run->serial_fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (run->serial_fd >= 0)
     return 0;
@@ -207,13 +195,11 @@ take (struct run *run, int option, char *text)
     case 'i':
       run->plan.initrd = text;
       return 0;
-    case 'a':
+    case 'p':
       run->plan.cmdline = text;
       return 0;
     case 'm':
-      ret = number ("memory", text, MEMORY_MIN, MEMORY_MAX, &value);
-      run->memory = ret == 0 ? value * MIB : 0;
-      return ret;
+      return take_memory (run, text);
     case 'H':
       return take_page (run, text);
     case 'c':
@@ -221,8 +207,8 @@ take (struct run *run, int option, char *text)
       run->vcpus = ret == 0 ? (unsigned) value : 0;
       return ret;
     case 'd':
-      return parse_device (run, "blk", text);
-    case 'e':
+      return take_disk (run, text);
+    case 'n':
       return parse_device (run, "net", text);
     case 'r':
       return parse_device (run, "rng", text);
@@ -230,8 +216,11 @@ take (struct run *run, int option, char *text)
       return parse_device (run, "balloon", text);
     case 'v':
       return parse_device (run, "vsock", text);
-    case 'p':
+    case 'o':
       return options_parse (&run->ports, text);
+    case 'M':
+      run->mmio_cmdline = true;
+      return 0;
     case 't':
       return take_transport (text, &run->transport);
     case 'q':
@@ -240,7 +229,7 @@ take (struct run *run, int option, char *text)
     case 'P':
       run->page_path = text;
       return 0;
-    case 'n':
+    case 'N':
       run->no_sandbox = true;
       return 0;
     case 'G':
@@ -278,23 +267,25 @@ take (struct run *run, int option, char *text)
     }
 }
 
+/* Letters and second names are those of kvmtool and QEMU. */
+static const char short_options[] = "k:i:p:m:c:d:n:";
 static const struct option long_options[] = {
-  { "kernel", required_argument, NULL, 'k' }, { "initrd", required_argument, NULL, 'i' },
-  { "append", required_argument, NULL, 'a' }, { "memory", required_argument, NULL, 'm' },
-  { "hugepages", optional_argument, NULL, 'H' },
-  { "cpus", required_argument, NULL, 'c' },   { "disk", required_argument, NULL, 'd' },
-  { "rng", optional_argument, NULL, 'r' },    { "port", required_argument, NULL, 'p' },
-  { "serial", required_argument, NULL, 's' }, { "qmp", required_argument, NULL, 'q' },
-  { "audit", optional_argument, NULL, 'A' }, { "fault", required_argument, NULL, 'F' },
-  { "seed", required_argument, NULL, 'S' },
-  { "paused", no_argument, NULL, 'w' },       { "no-sandbox", no_argument, NULL, 'n' },
-  { "transport", required_argument, NULL, 't' }, { "net", required_argument, NULL, 'e' },
-  { "balloon", optional_argument, NULL, 'b' }, { "vsock", required_argument, NULL, 'v' },
-  { "shared-page", required_argument, NULL, 'P' },
-  { "no-reboot", no_argument, NULL, 'R' }, { "vmgenid", required_argument, NULL, 'G' },
-  { "pvpanic-pci", no_argument, NULL, 'V' },
-  { "config", required_argument, NULL, 'f' }, { "agent", no_argument, NULL, 'g' },
-  { NULL, 0, NULL, 0 },
+  { "kernel", required_argument, NULL, 'k' },    { "initrd", required_argument, NULL, 'i' },
+  { "append", required_argument, NULL, 'p' },    { "params", required_argument, NULL, 'p' },
+  { "memory", required_argument, NULL, 'm' },    { "mem", required_argument, NULL, 'm' },
+  { "cpus", required_argument, NULL, 'c' },      { "smp", required_argument, NULL, 'c' },
+  { "hugepages", optional_argument, NULL, 'H' }, { "disk", required_argument, NULL, 'd' },
+  { "net", required_argument, NULL, 'n' },       { "network", required_argument, NULL, 'n' },
+  { "rng", optional_argument, NULL, 'r' },       { "port", required_argument, NULL, 'o' },
+  { "balloon", optional_argument, NULL, 'b' },   { "vsock", required_argument, NULL, 'v' },
+  { "serial", required_argument, NULL, 's' },    { "qmp", required_argument, NULL, 'q' },
+  { "audit", optional_argument, NULL, 'A' },     { "fault", required_argument, NULL, 'F' },
+  { "seed", required_argument, NULL, 'S' },      { "transport", required_argument, NULL, 't' },
+  { "mmio-cmdline", no_argument, NULL, 'M' },    { "paused", no_argument, NULL, 'w' },
+  { "no-sandbox", no_argument, NULL, 'N' },      { "shared-page", required_argument, NULL, 'P' },
+  { "no-reboot", no_argument, NULL, 'R' },       { "vmgenid", required_argument, NULL, 'G' },
+  { "pvpanic-pci", no_argument, NULL, 'V' },     { "config", required_argument, NULL, 'f' },
+  { "agent", no_argument, NULL, 'g' },           { NULL, 0, NULL, 0 },
 };
 
 /* The agent's port, which is made when it was not asked for. */
@@ -316,13 +307,23 @@ find_agent_port (struct run *run)
   return options_add (&run->ports, AGENT_PORT, run->agent_path);
 }
 
+/* "-device" is not "-d evice"; "-m512" is what it looks like. */
+static bool
+is_letter_by_mistake (const char *word)
+{
+  if (optarg != word + 2 || word[0] != '-' || (*optarg >= '0' && *optarg <= '9'))
+    return false;
+  vmm_log ("there is no option '%s'; see pvtools-vmm run --help", word);
+  return true;
+}
+
 static int
 parse (int argc, char **argv, struct run *run)
 {
   int option, ret = 0;
 
-  while (ret == 0 && (option = getopt_long (argc, argv, "", long_options, NULL)) != -1)
-    ret = take (run, option, optarg);
+  while (ret == 0 && (option = getopt_long_only (argc, argv, short_options, long_options, NULL)) != -1)
+    ret = is_letter_by_mistake (argv[optind - 1]) ? -EINVAL : take (run, option, optarg);
   if (ret == 0 && (optind < argc || run->plan.kernel == NULL))
     {
       vmm_log ("%s; see pvtools-vmm run --help",
@@ -350,10 +351,11 @@ parse_with_config (int argc, char **argv, struct run *run, struct config_file *c
   for (int i = 1; i < argc && ret == 0; i++)
     {
       const char *path = NULL;
+      const char *word = argv[i] + (strncmp (argv[i], "--", 2) == 0);
 
-      if (strncmp (argv[i], "--config=", 9) == 0)
-        path = argv[i] + 9;
-      else if (strcmp (argv[i], "--config") == 0 && i + 1 < argc)
+      if (strncmp (word, "-config=", 8) == 0)
+        path = word + 8;
+      else if (strcmp (word, "-config") == 0 && i + 1 < argc)
         path = argv[++i];
       run->n_config += path != NULL;
       ret = path ? config_file_read (config, path, long_options) : 0;
@@ -475,11 +477,27 @@ block_signals (void)
 
 /* What the board has by an option. */
 static int
-complete_board (const struct run *run, struct machine *machine)
+complete_board (struct run *run, struct machine *machine)
 {
   int ret = run->generation ? generation_init (&machine->generation, run->generation) : 0;
 
+  if (ret == 0 && run->mmio_cmdline)
+    ret = machine_name_slots (machine, run->plan.cmdline, &run->cmdline);
+  if (run->cmdline)
+    run->plan.cmdline = run->cmdline;
   return ret == 0 && run->pvpanic_pci ? machine_add_pvpanic (machine) : ret;
+}
+
+/* Input is there when it was asked for, or when who started us sees and types at it. */
+static int
+start_terminal (const struct run *run, struct machine *machine, struct terminal **terminal)
+{
+  bool ours = terminal_is_ours (STDIN_FILENO);
+
+  if (run->serial_path ? strcmp (run->serial_path, "stdio") != 0 || (isatty (STDIN_FILENO) && !ours)
+                       : !ours || !isatty (STDOUT_FILENO))
+    return 0;
+  return terminal_new (terminal, machine->vm, &machine->uart, STDIN_FILENO);
 }
 
 static int
@@ -499,12 +517,14 @@ static enum vm_end
 run_machine (struct run *run, struct machine *machine, int signal_fd)
 {
   struct control *control = NULL;
+  struct terminal *terminal = NULL;
   enum vm_end end = VM_FAILED;
 
   /* Who connects finds a machine that is paused: what it is told is not undone. */
   if ((run->page_path == NULL || machine_share_page (machine, run->page_path) >= 0)
-      && complete_board (run, machine) == 0 && machine_boot (machine, &run->plan) == 0
-      && start_control (run, machine, &control) == 0
+      && complete_board (run, machine) == 0
+      && machine_boot (machine, &run->plan) == 0 && start_control (run, machine, &control) == 0
+      && start_terminal (run, machine, &terminal) == 0
       && (run->no_sandbox || enter_sandbox () == 0))
     {
       machine_go (machine, run->paused);
@@ -512,6 +532,7 @@ run_machine (struct run *run, struct machine *machine, int signal_fd)
     }
   /* Commands use processors and devices, whose events come here: in this order. */
   control_end_commands (control);
+  terminal_free (terminal);
   machine_stop (machine);
   control_free (control);
   return end;
@@ -532,7 +553,7 @@ command_run (int argc, char **argv)
 
   if (argc > 1 && strcmp (argv[1], "--help") == 0)
     {
-      fputs (help_text, stdout);
+      fputs (run_help, stdout);
       return 0;
     }
   descriptors_inherited ();
@@ -562,6 +583,7 @@ command_run (int argc, char **argv)
   machine_free (machine);
   agent_view_stop (view);
   loader_close (&run.plan);
+  free (run.cmdline);
   copier_free (copier);
   lab_report (&run.lab);
   lab_finish (&run.lab);

@@ -5,3 +5,5 @@
 int command_device (int argc, char **argv);
 int command_run (int argc, char **argv);
 int command_verify (int argc, char **argv);
+
+extern const char run_help[];

@@ -31,8 +31,8 @@ def find_cli():
 
 
 def build_payload(target):
-    """The PVH guest of tests/guest/payload."""
-    source = TREE / "tests/guest/payload/board.S"
+    """A PVH guest of tests/guest/payload: board or echo."""
+    source = TREE / "tests/guest/payload" / f"{target.stem}.S"
     subprocess.run(["cc", "-nostdlib", "-static", "-no-pie", "-o", str(target), str(source),
                     "-Wl,-N,-e,entry,-Ttext=0x100000,--build-id=none,--no-warn-rwx-segments"],
                    check=True)

@@ -9,9 +9,11 @@ import pathlib
 import pty
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -87,6 +89,98 @@ def test_config_file_errors():
         check(done.returncode == 2 and "No such file" in done.stderr, done.stderr)
         done = vmm("run", "--conf", place.path / "nothing")
         check(done.returncode == 2 and "written in full" in done.stderr, done.stderr)
+
+
+def test_options_of_qemu_and_kvmtool():
+    needs_kvm()
+    with Place() as place:
+        disk = place.file("disk", "x" * 4096)
+        for words in (("-kernel", place.payload, "-append", "check", "-m", "16", "-smp", "2"),
+                      ("-k", place.payload, "-p", "check", "-m16", "-c", "2"),
+                      ("--kernel", place.payload, "--params", "check", "--mem", "16M"),
+                      ("-k", place.payload, "--append=check", "--memory", "1G")):
+            for image in (disk, f"{disk},readonly=on", f"file={disk}"):
+                done = vmm("run", *words, SLOT, "-d", image)
+                equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), f"{words}: {done.stderr}")
+        config = place.file("vm.conf", f"params = check\nmem = 16M\nsmp = 1\ndisk = {disk}\nrng = transport=mmio\n")
+        done = vmm("run", "-config", config, "-k", place.payload)
+        equal((done.returncode, done.stdout), (0, "ABCDEFGH\n"), done.stderr)
+        for words, said in ((("-device", "virtio-rng-pci"), "there is no option '-device'"),
+                            (("-nographic",), "there is no option '-nographic'"),
+                            (("-m", "2K"), "memory=2K: a number"), (("-m", "M"), "memory=M: a number"),
+                            (("-m", "3M"), "a number from 4"), (("-m", "0G"), "memory=0: a number from 1"),
+                            (("-m", "99999G"), "memory=99999: a number"),
+                            (("-d", f"{disk},colour=red"), "no option 'colour'"),
+                            (("-d", f"{place.path}/none"), "No such file")):
+            done = vmm("run", "-k", place.payload, *words)
+            equal(done.returncode, 2, f"{words}: {done.stderr}")
+            check(said in done.stderr, f"{words}: {done.stderr}")
+
+
+SWAP = bytes.maketrans(bytes(range(64, 128)), bytes(i ^ 32 for i in range(64, 128)))
+
+
+def echo_words(place, *words):
+    payload = nested.build_payload(place.path / "echo.elf")
+    return [vhostuser.find_vmm(), "run", "--kernel", str(payload), "--memory", "16", *map(str, words)]
+
+
+def test_serial_input_of_a_pipe_and_a_file():
+    """More than is read at a time; the guest is slow, and nothing is lost."""
+    needs_kvm()
+    text = b"abcXYZ" * 300
+    with Place() as place:
+        words = echo_words(place, "--serial", "stdio")
+        done = subprocess.run(words, input=text + b"\n", capture_output=True, timeout=120, check=False)
+        equal((done.returncode, done.stdout), (0, b">" + text.translate(SWAP) + b"\n"), done.stderr)
+        place.file("typed", (text + b"\n").decode())
+        with open(place.path / "typed", "rb") as file:
+            done = subprocess.run(words, stdin=file, capture_output=True, timeout=120, check=False)
+        equal((done.returncode, done.stdout), (0, b">" + text.translate(SWAP) + b"\n"), done.stderr)
+        # A pipe is not read unasked: it may be somebody else's.
+        ours, theirs = os.pipe()
+        os.write(theirs, b"\n")
+        process = subprocess.Popen(words[:-2], stdin=ours, stdout=subprocess.PIPE)
+        equal(process.stdout.read(1), b">", "it runs")
+        process.terminate()
+        equal(process.wait(60), 0, "the end")
+        equal(os.read(ours, 10), b"\n", "what is left in the pipe")
+        done = vmm("run", "--kernel", place.payload, "--append", "check", "--memory", 16, SLOT, "--serial", "none")
+        equal((done.returncode, done.stdout), (0, ""), "no serial port")
+
+
+def read_until(fd, end, got=b""):
+    deadline = time.monotonic() + 60
+    while end not in got:
+        check(select.select([fd], [], [], max(0, deadline - time.monotonic()))[0], got)
+        got += os.read(fd, 4096)
+    return got
+
+
+def test_serial_input_of_a_terminal():
+    needs_kvm()
+    with Place() as place:
+        pid, ours = pty.fork()
+        if pid == 0:
+            words = echo_words(place)
+            os.execv(words[0], words)
+        try:
+            before = termios.tcgetattr(ours)
+            got = read_until(ours, b">")
+            check(b"Ctrl-A x ends the machine" in got, got)
+            os.write(ours, b"a\x03\x01\x01\x01?")  # ^C and Ctrl-A are keys; Ctrl-A ? is nothing
+            got = read_until(ours, b"!", got[got.index(b">"):])
+            equal(got, b">A#!", "what the guest heard, and no echo of ours")
+            check(not termios.tcgetattr(ours)[3] & (termios.ECHO | termios.ICANON | termios.ISIG), "raw")
+            os.write(ours, b"\x01x")
+            equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, "the end")
+            pid = 0
+            equal(termios.tcgetattr(ours), before, "the terminal afterwards")
+        finally:
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            os.close(ours)
 
 
 def test_help_has_examples():

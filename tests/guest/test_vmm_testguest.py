@@ -48,7 +48,7 @@ def echo(path):
 class Run:
     """One boot: its output, and the disk it left."""
 
-    def __init__(self, *words, append="", disk="", spoil=False):
+    def __init__(self, *words, append="", disk="", spoil=False, slots=SLOTS):
         if not GUEST or not os.path.exists(GUEST):
             raise Skip("this compiler does not build the test guest")
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -63,7 +63,7 @@ class Run:
             total = checksum(self.before[:64 * 512]) ^ spoil
             done = subprocess.run(
                 [vhostuser.find_vmm(), "run", "--no-reboot", "--kernel", GUEST, "--memory", "64", *words,
-                 "--append", f"blk-sum={total} queue-reset=busy {append} {SLOTS}",
+                 "--append", f"blk-sum={total} queue-reset=busy {append} {slots}",
                  "--disk", f"file={image},serial=pvtools-testguest-01{disk}", "--rng",
                  "--port", f"echo={directory}/echo"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -100,7 +100,7 @@ def test_pci_by_memory():
 
 
 def test_mmio():
-    Run("--transport", "mmio").passed("mmio", RINGS)
+    Run("--transport", "mmio", "--mmio-cmdline", slots="").passed("mmio", RINGS)
 
 
 def test_both_at_once():

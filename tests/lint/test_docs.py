@@ -63,8 +63,7 @@ def test_options_of_the_machine():
     table = read("host-side/vmm/command-run.c").split("long_options[] = {")[1].split("};")[0]
     found = re.findall(r'\{ "([a-z-]+)", \w+, NULL,', table)
     check(len(found) > 10, "the table of options was not found")
-    text = subprocess.run(["sed", "-n", "/help_text/,/;$/p", TREE / "host-side/vmm/command-run.c"],
-                          capture_output=True, text=True, check=True).stdout
+    text = read("host-side/vmm/run-help.c")
     for name in found:
         check(f"--{name}" in text, f"--help has no --{name}")
 

@@ -64,6 +64,56 @@ test_serial_that_nobody_reads (void **state)
   atomic_store (&vm.stop_requested, false);
 }
 
+static uint8_t
+read_port (uint16_t port)
+{
+  uint8_t byte;
+
+  bus_do (&vm.ports, port, &byte, 1, false);
+  return byte;
+}
+
+/* What is typed waits for the guest, and whoever brings it is told once when there is room. */
+static void
+test_serial_input (void **state)
+{
+  static const uint8_t text[] = "0123456789abcdefgh";
+  struct bus ports = vm.ports;
+  static struct uart uart;
+  int irq = eventfd (0, EFD_NONBLOCK), room = eventfd (0, EFD_NONBLOCK);
+  eventfd_t times;
+
+  vm.ports.n = 0;
+  assert_int_equal (uart_init (&uart, &vm, -1, irq), 0);
+  uart_tell_room (&uart, room);
+  write_port (PORT_SERIAL + 1, 1); /* IER: tell of what is there */
+  assert_int_equal (uart_feed (&uart, text, 3), 3);
+  assert_int_equal (eventfd_read (irq, &times), 0);
+  assert_int_equal (read_port (PORT_SERIAL + 2) & 0xf, 4); /* IIR: there is something */
+  assert_int_equal (uart_feed (&uart, text + 3, 15), UART_FIFO - 3);
+  for (unsigned i = 0; i < UART_FIFO; i++)
+    {
+      assert_int_equal (read_port (PORT_SERIAL + 5) & 1, 1); /* LSR */
+      assert_int_equal (eventfd_read (room, &times), -1);
+      assert_int_equal (read_port (PORT_SERIAL), text[i]);
+    }
+  assert_int_equal (read_port (PORT_SERIAL + 5) & 1, 0);
+  assert_int_equal (eventfd_read (room, &times), 0);
+  assert_int_equal (times, 1);
+  assert_int_equal (uart_feed (&uart, text + 16, 2), 2); /* enough for that: nobody is told */
+  assert_int_equal (read_port (PORT_SERIAL), 'g');
+  assert_int_equal (read_port (PORT_SERIAL), 'h');
+  assert_int_equal (eventfd_read (room, &times), -1);
+  /* A reset forgets what was there; more may come. */
+  assert_int_equal (uart_feed (&uart, text, 18), UART_FIFO);
+  uart_reset (&uart);
+  assert_int_equal (eventfd_read (room, &times), 0);
+  assert_int_equal (read_port (PORT_SERIAL + 5) & 1, 0);
+  vm.ports = ports;
+  close (room);
+  close (irq);
+}
+
 static void
 count (void *data)
 {
@@ -95,6 +145,7 @@ main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_serial_that_nobody_reads),
+    cmocka_unit_test (test_serial_input),
     cmocka_unit_test (test_panics),
   };
 

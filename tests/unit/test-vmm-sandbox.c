@@ -42,6 +42,7 @@ static const struct
   { SANDBOX_TAP, "tap" },         { SANDBOX_PEER, "peer" },       { SANDBOX_USER, "user network" },
   { SANDBOX_CONSOLE, "console" }, { SANDBOX_VSOCK, "vsock" },     { SANDBOX_BALLOON, "balloon" },
   { SANDBOX_RNG, "rng" },         { SANDBOX_COPIER, "copier" },
+  { SANDBOX_SERIAL, "serial" },
 };
 
 /* The status of a child that has @present in it, is a thread of @own (0: of none yet) and
@@ -179,12 +180,13 @@ static const struct probe probes[] = {
   { "accept", NEW_SOCKETS | SANDBOX_CONTROL | SANDBOX_CONSOLE | SANDBOX_FRONT, 0, SYS_accept4, { -1 } },
   { "look at a socket", SANDBOX_USER, 0, SYS_getsockopt, { -1 } },
   { "close", ~(SANDBOX_VCPU | SANDBOX_DISK | SANDBOX_RING | SANDBOX_TAP | SANDBOX_PEER | SANDBOX_BALLOON
-               | SANDBOX_RNG), 0, SYS_close, { -1 } },
+               | SANDBOX_RNG | SANDBOX_SERIAL), 0, SYS_close, { -1 } },
   { "run a processor", SANDBOX_VCPU, 0, SYS_ioctl, { -1, KVM_RUN } },
   { "make a machine", NOBODY, 0, SYS_ioctl, { -1, KVM_CREATE_VM } },
   { "set registers", SANDBOX_MAIN, 0, SYS_ioctl, { -1, (long) KVM_SET_REGS } },
   { "give memory to a guest", NOBODY, 0, SYS_ioctl, { -1, (long) KVM_SET_USER_MEMORY_REGION } },
   { "type for a terminal", NOBODY, 0, SYS_ioctl, { -1, TIOCSTI } },
+  { "set a terminal", NOBODY, 0, SYS_ioctl, { -1, TCSETS } },
   { "use a tap", SANDBOX_TAP, 0, SYS_ioctl, { -1, (long) TUNSETQUEUE } },
   { "clone a file", SANDBOX_COPIER, 0, SYS_ioctl, { -1, FICLONE, -1 } },
   { "make a tap", NOBODY, 0, SYS_ioctl, { -1, (long) TUNSETIFF } },
@@ -269,6 +271,7 @@ static void
 test_what_depends_on_others (void **state)
 {
   const struct probe *ring = probe_for ("use a ring"), *memory = probe_for ("give memory to a guest");
+  const struct probe *terminal = probe_for ("set a terminal");
   char said[512];
 
   assert_int_equal (WTERMSIG (in_thread_of (SANDBOX_CONTROL, try, ring)), SIGSYS);
@@ -276,6 +279,9 @@ test_what_depends_on_others (void **state)
                         SIGSYS);
   assert_int_equal (in_sandbox (SANDBOX_VCPU | SANDBOX_PAGE, SANDBOX_VCPU, try, memory, said), PASSES);
   assert_int_equal (WTERMSIG (in_sandbox (SANDBOX_DISK | SANDBOX_PAGE, SANDBOX_DISK, try, memory, said)),
+                    SIGSYS);
+  assert_int_equal (in_sandbox (SANDBOX_MAIN | SANDBOX_SERIAL, SANDBOX_MAIN, try, terminal, said), PASSES);
+  assert_int_equal (WTERMSIG (in_sandbox (SANDBOX_MAIN | SANDBOX_SERIAL, SANDBOX_SERIAL, try, terminal, said)),
                     SIGSYS);
 }
 

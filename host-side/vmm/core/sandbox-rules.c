@@ -43,7 +43,8 @@
 #define RNG SANDBOX_RNG
 #define COPIER SANDBOX_COPIER
 #define PAGE SANDBOX_PAGE
-#define WORKERS (CONTROL | DISK | RING | TAP | PEER | CONSOLE | VSOCK | BALLOON | RNG)
+#define SERIAL SANDBOX_SERIAL
+#define WORKERS (CONTROL | DISK | RING | TAP | PEER | CONSOLE | VSOCK | BALLOON | RNG | SERIAL)
 
 /* Low half of an argument: (value & mask) must be as said. All we look at are ints. */
 struct must
@@ -143,6 +144,7 @@ static const struct rule rules[] = {
   { SYS_ioctl, TAP, COMMAND (TUNSETOFFLOAD) },
   { SYS_ioctl, USER, COMMAND (FIONREAD) },
   { SYS_ioctl, SANDBOX_ALL, COMMAND (TCGETS) }, /* isatty(3), before something is printed */
+  { SYS_ioctl, MAIN, .with = SERIAL, COMMAND (TCSETS) }, /* at the end it is as it was */
 
   /* sockets: a vsock reaches programs by unix sockets; libslirp others, and no raw ones,
    * which root could make: it does without */

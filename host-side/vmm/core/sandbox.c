@@ -57,6 +57,7 @@ name_of (unsigned kinds)
   static const char *const names[] = {
     "main", "front-end", "vcpu", "control", "disk", "io_uring", "tap", "peer", "user network",
     "console", "vsock", "balloon", "rng", "copier", "shared page",
+    "serial",
   };
 
   return kinds ? names[__builtin_ctz (kinds)] : "unnamed";

@@ -21,6 +21,7 @@ enum
   SANDBOX_RNG = 1 << 12,
   SANDBOX_COPIER = 1 << 13, /* a process of its own, which makes files */
   SANDBOX_PAGE = 1 << 14, /* no thread's: the guest shares a page, and may move it */
+  SANDBOX_SERIAL = 1 << 15, /* what is typed for the guest */
 };
 
 /* Before sandbox_enter(): there is, or will be, something of these kinds. */

@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -161,6 +162,23 @@ machine_add_pvpanic (struct machine *machine)
   int ret = pvpanic_pci_init (&machine->pvpanic, &machine->pci_host, &machine->power);
 
   return ret < 0 ? ret : 0;
+}
+
+int
+machine_name_slots (const struct machine *machine, const char *cmdline, char **longer)
+{
+  size_t size = strlen (cmdline) + machine->n_mmio * 64 + 1, len;
+  char *text = malloc (size);
+
+  if (text == NULL)
+    return -ENOMEM;
+  len = (size_t) snprintf (text, size, "%s", cmdline);
+  for (unsigned i = 0; i < machine->n_mmio; i++)
+    len += (size_t) snprintf (text + len, size - len, " virtio_mmio.device=0x%x@0x%x:%u",
+                              MAP_VIRTIO_MMIO_STEP, MAP_VIRTIO_MMIO + i * MAP_VIRTIO_MMIO_STEP,
+                              GSI_VIRTIO + i);
+  *longer = text;
+  return 0;
 }
 
 static int

@@ -58,6 +58,9 @@ int machine_new (struct machine **machine, uint64_t ram_size, uint64_t page, uns
 int machine_share_page (struct machine *machine, const char *path);
 /* Before machine_boot(): pvpanic as a PCI function, too. -ENOSPC without a free slot. */
 int machine_add_pvpanic (struct machine *machine);
+/* @cmdline and where the virtio-mmio slots are, as Linux's virtio_mmio.device= takes it, for
+ * a kernel that does not look at ACPI; free() it. */
+int machine_name_slots (const struct machine *machine, const char *cmdline, char **longer);
 /* Tables and kernel into memory; the processors' threads wait for machine_go(). @plan
  * stays the caller's, with its files open until loader_close(). */
 int machine_boot (struct machine *machine, struct loader_plan *plan);

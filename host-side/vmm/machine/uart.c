@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "layout.h"
@@ -45,6 +46,16 @@ raise_if_pending (const struct uart *uart)
     eventfd_write (uart->irq_fd, 1);
 }
 
+static void
+tell_room (struct uart *uart)
+{
+  if (!uart->starved || uart->n > 0)
+    return;
+  uart->starved = false;
+  if (uart->room_fd >= 0)
+    eventfd_write (uart->room_fd, 1);
+}
+
 static unsigned
 put (struct uart *uart, uint8_t byte)
 {
@@ -75,7 +86,7 @@ print (const struct uart *uart, uint8_t byte)
 {
   struct pollfd out = { .fd = uart->out_fd, .events = POLLOUT };
 
-  while (poll (&out, 1, LOOK_MS) < 1)
+  while (uart->waits && poll (&out, 1, LOOK_MS) < 1)
     if (atomic_load (&uart->vm->stop_requested))
       return;
   while (write (uart->out_fd, &byte, 1) < 0 && errno == EINTR)
@@ -185,14 +196,25 @@ access_registers (void *device, uint64_t offset, void *bytes, unsigned len, bool
     write_register (uart, (unsigned) offset, *byte);
   else
     *byte = read_register (uart, (unsigned) offset);
+  tell_room (uart);
   raise_if_pending (uart);
   pthread_mutex_unlock (&uart->lock);
+}
+
+/* A file always has: one system call a byte less. */
+static bool
+may_wait (int fd)
+{
+  struct stat st;
+
+  return fstat (fd, &st) < 0 || !S_ISREG (st.st_mode);
 }
 
 int
 uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd)
 {
-  *uart = (struct uart){ .vm = vm, .out_fd = out_fd, .irq_fd = irq_fd, .thre_pending = true };
+  *uart = (struct uart){ .vm = vm, .out_fd = out_fd, .irq_fd = irq_fd, .room_fd = -1,
+                         .waits = may_wait (out_fd), .thre_pending = true };
   pthread_mutex_init (&uart->lock, NULL);
   return bus_add (&vm->ports, PORT_SERIAL, 8, access_registers, uart);
 }
@@ -204,6 +226,7 @@ uart_reset (struct uart *uart)
   uart->ier = uart->lcr = uart->mcr = uart->scr = uart->fcr = 0;
   uart->divisor[0] = uart->divisor[1] = 0;
   uart->n = uart->head = 0;
+  tell_room (uart);
   uart->thre_pending = true;
   pthread_mutex_unlock (&uart->lock);
 }
@@ -216,7 +239,16 @@ uart_feed (struct uart *uart, const uint8_t *data, unsigned len)
   pthread_mutex_lock (&uart->lock);
   while (done < len && put (uart, data[done]))
     done++;
+  uart->starved = done < len;
   raise_if_pending (uart);
   pthread_mutex_unlock (&uart->lock);
   return done;
+}
+
+void
+uart_tell_room (struct uart *uart, int fd)
+{
+  pthread_mutex_lock (&uart->lock);
+  uart->room_fd = fd;
+  pthread_mutex_unlock (&uart->lock);
 }

@@ -14,6 +14,9 @@ struct uart
   struct vm *vm;
   int out_fd;           /* what the guest sends; -1: dropped */
   int irq_fd;
+  int room_fd;          /* an eventfd that is written when the guest has read all; -1: none */
+  bool waits;           /* @out_fd may have no room */
+  bool starved;         /* somebody had more for the guest than there was room for */
   uint8_t ier, lcr, mcr, scr, fcr;
   uint8_t divisor[2];
   bool thre_pending; /* "transmitter empty" has not been read from IIR yet */
@@ -27,3 +30,6 @@ int uart_init (struct uart *uart, struct vm *vm, int out_fd, int irq_fd);
 void uart_reset (struct uart *uart);
 /* Bytes for the guest; how many there was room for. */
 unsigned uart_feed (struct uart *uart, const uint8_t *data, unsigned len);
+/* Has @fd, an eventfd that stays the caller's, written when there was no room and the guest
+ * has read all; -1: no more. */
+void uart_tell_room (struct uart *uart, int fd);

@@ -19,7 +19,7 @@ static const struct vdev_kind kinds[] = {
     "           [,policy=KEY=VALUE;KEY=VALUE...]",
     net_create },
   { "balloon", "[deflate-on-oom=on][,free-page-reporting=on][,packed=off]", balloon_create },
-  { "vsock", "cid=NUMBER,path=SOCKET[,packed=off]", vsock_create },
+  { "vsock", "cid=NUMBER,socket=PATH[,packed=off]", vsock_create },
   { "console", "PORT-NAME=SOCKET-PATH[,...]", console_create },
 };
 
