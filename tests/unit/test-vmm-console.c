@@ -213,6 +213,71 @@ test_queue_that_is_reset (void **state)
   close (fd);
 }
 
+static struct virtio_console_control
+told_of (unsigned n)
+{
+  struct virtio_console_control control;
+
+  for (unsigned i = 0; i < 60000 && used (VIRTIO_CONSOLE_QUEUE_CTRL_RX) <= n; i++)
+    g_usleep (1000);
+  assert_true (used (VIRTIO_CONSOLE_QUEUE_CTRL_RX) > n);
+  memcpy (&control, at (RAM_DATA + 0x2000 + n * 128), sizeof control);
+  return control;
+}
+
+static void
+say (uint32_t id, uint16_t event, uint16_t value)
+{
+  const struct virtio_console_control control = { id, event, value };
+  uint16_t before = used (VIRTIO_CONSOLE_QUEUE_CTRL_TX);
+
+  memcpy (at (RAM_DATA), &control, sizeof control);
+  offer (VIRTIO_CONSOLE_QUEUE_CTRL_TX, RAM_DATA, sizeof control, 0);
+  vdev_kick (dev, VIRTIO_CONSOLE_QUEUE_CTRL_TX);
+  wait_until_used (VIRTIO_CONSOLE_QUEUE_CTRL_TX, (uint16_t) (before + 1));
+}
+
+/* To the guest a port with another name is another port; what it had said of the first is
+ * forgotten, also when that comes late. */
+static void
+test_port_is_renamed (void **state)
+{
+  static const uint16_t events[] = {
+    VIRTIO_CONSOLE_DEVICE_ADD, VIRTIO_CONSOLE_PORT_NAME, VIRTIO_CONSOLE_PORT_OPEN,
+    VIRTIO_CONSOLE_DEVICE_REMOVE, VIRTIO_CONSOLE_DEVICE_ADD, VIRTIO_CONSOLE_PORT_NAME,
+    VIRTIO_CONSOLE_PORT_OPEN,
+  };
+  struct console_port_info info;
+  char name[64] = "";
+
+  memset (name, 'x', 63);
+  assert_int_equal (console_rename (dev, 1, "y"), -ENOENT);
+  assert_int_equal (console_rename (dev, 0, ""), -EINVAL);
+  assert_int_equal (console_rename (dev, 0, "0123456789012345678901234567890123456789012345678901234567890123"),
+                    -EINVAL);
+  assert_int_equal (console_rename (dev, 0, "before"), 0); /* nobody knows it yet */
+  for (unsigned i = 0; i < G_N_ELEMENTS (events); i++)
+    offer (VIRTIO_CONSOLE_QUEUE_CTRL_RX, RAM_DATA + 0x2000 + i * 128, 128, VIRTIO_DESC_F_WRITE);
+  say (0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+  assert_int_equal (told_of (0).event, events[0]);
+  say (1, VIRTIO_CONSOLE_PORT_READY, 1);
+  say (1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+  assert_memory_equal (at (RAM_DATA + 0x2000 + 128 + sizeof (struct virtio_console_control)), "before", 6);
+  assert_true (console_port (dev, 0, &info) && info.guest_open);
+  assert_int_equal (console_rename (dev, 0, name), 0);
+  assert_true (console_port (dev, 0, &info) && !info.guest_open);
+  assert_string_equal (info.name, name);
+  say (1, VIRTIO_CONSOLE_PORT_OPEN, 1); /* of the old one */
+  say (1, VIRTIO_CONSOLE_PORT_READY, 1);
+  assert_true (console_port (dev, 0, &info) && !info.guest_open);
+  for (unsigned i = 0; i < G_N_ELEMENTS (events); i++)
+    {
+      assert_int_equal (told_of (i).event, events[i]);
+      assert_int_equal (told_of (i).id, 1);
+    }
+  assert_memory_equal (at (RAM_DATA + 0x2000 + 5 * 128 + sizeof (struct virtio_console_control)), name, 63);
+}
+
 int
 main (void)
 {
@@ -220,6 +285,7 @@ main (void)
     cmocka_unit_test (test_port_that_opens_and_closes),
     cmocka_unit_test (test_buffer_for_nothing),
     cmocka_unit_test (test_queue_that_is_reset),
+    cmocka_unit_test (test_port_is_renamed),
   };
   int failed;
 

@@ -183,6 +183,21 @@ run_qom_list (QmpContext *context, JsonObject *arguments, GError **error)
   return qmp_take_array (array);
 }
 
+static gboolean
+is_port (QmpContext *context, const char *path, unsigned *index)
+{
+  struct console_port_info info;
+
+  for (*index = 0; get_port (context, *index, &info); ++*index)
+    {
+      g_autofree char *own = g_strdup_printf (QMP_PERIPHERAL "/port%u", *index);
+
+      if (strcmp (path, own) == 0)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 static JsonNode *
 run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
 {
@@ -190,16 +205,14 @@ run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
   const char *property = path ? qmp_argument (arguments, "property", error) : NULL;
   JsonNode *value = property ? qmp_balloon_get (context, path, property) : NULL;
   struct console_port_info info;
+  unsigned port;
 
   if (property == NULL || value)
     return value;
-  for (unsigned i = 0; get_port (context, i, &info); i++)
+  if (is_port (context, path, &port) && get_port (context, port, &info))
     {
-      g_autofree char *own = g_strdup_printf (QMP_PERIPHERAL "/port%u", i);
-      g_autofree char *chardev = g_strdup_printf ("chardev%u", i);
+      g_autofree char *chardev = g_strdup_printf ("chardev%u", port);
 
-      if (strcmp (path, own) != 0)
-        continue;
       if (strcmp (property, "name") == 0)
         return json_node_init_string (json_node_alloc (), info.name);
       if (strcmp (property, "chardev") == 0)
@@ -209,12 +222,32 @@ run_qom_get (QmpContext *context, JsonObject *arguments, GError **error)
   return NULL;
 }
 
+/* An extension: QEMU's ports have one name for life. */
+static JsonNode *
+name_port (QmpContext *context, unsigned index, JsonObject *arguments, GError **error)
+{
+  const char *name = qmp_argument (arguments, "value", error);
+
+  if (name == NULL)
+    return NULL;
+  if (console_rename (find_console (context), index, name) < 0)
+    {
+      g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                           "Parameter 'value' expects a name of 1 to 63 bytes");
+      return NULL;
+    }
+  return qmp_nothing ();
+}
+
 static JsonNode *
 run_qom_set (QmpContext *context, JsonObject *arguments, GError **error)
 {
   const char *path = qmp_argument (arguments, "path", error);
   const char *property = path ? qmp_argument (arguments, "property", error) : NULL;
+  unsigned port;
 
+  if (property && strcmp (property, "name") == 0 && is_port (context, path, &port))
+    return name_port (context, port, arguments, error);
   if (property == NULL
       || !qmp_balloon_set (context, path, property, json_object_get_member (arguments, "value"), error))
     return NULL;

@@ -35,9 +35,10 @@
 /* What the guest has to be told of a port, in this order. */
 enum
 {
-  TELL_ADD = 1,
-  TELL_NAME = 2,
-  TELL_OPEN = 4, /* whether it is, is read when it is told */
+  TELL_REMOVE = 1,
+  TELL_ADD = 2,
+  TELL_NAME = 4,
+  TELL_OPEN = 8, /* whether it is, is read when it is told */
 };
 
 struct console;
@@ -50,6 +51,7 @@ struct port
   char path[108];
   struct watch listener, client; /* fd -1: nobody */
   _Atomic bool connected, guest_open;
+  bool added;   /* the guest knows of it */
   bool changed; /* the host is to be told that the guest has opened or closed it */
   unsigned tell;
   uint64_t sent; /* of the request at the head of the transmit queue */
@@ -101,15 +103,20 @@ tell_one (struct console *console, struct port *port)
   unsigned what = port->tell & -port->tell;
   bool told;
 
-  if (what == TELL_ADD)
+  if (what == TELL_REMOVE)
+    told = send_control (console, port, VIRTIO_CONSOLE_DEVICE_REMOVE, 1, NULL);
+  else if (what == TELL_ADD)
     told = send_control (console, port, VIRTIO_CONSOLE_DEVICE_ADD, 1, NULL);
   else if (what == TELL_NAME)
     told = send_control (console, port, VIRTIO_CONSOLE_PORT_NAME, 1, port->name);
   else
     told = send_control (console, port, VIRTIO_CONSOLE_PORT_OPEN, port->client.fd >= 0, NULL);
-  if (told)
-    port->tell &= ~what;
-  return told;
+  if (!told)
+    return false;
+  port->tell &= ~what;
+  if (what & (TELL_REMOVE | TELL_ADD))
+    port->added = what == TELL_ADD;
+  return true;
 }
 
 /* Tells what there is to tell as long as the guest has buffers for it. */
@@ -339,14 +346,20 @@ serve_control (struct vdev *dev, unsigned q, struct virtq_chain *chain)
   if (control.event == VIRTIO_CONSOLE_DEVICE_READY)
     {
       for (unsigned i = 0; i < console->n && control.value == 1; i++)
-        console->ports[i].tell = TELL_ADD;
+        {
+          console->ports[i].tell = TELL_ADD;
+          console->ports[i].added = false;
+        }
       return 0;
     }
   if (control.id == 0 || control.id > console->n)
     return 0;
   port = &console->ports[control.id - 1];
   if (control.event == VIRTIO_CONSOLE_PORT_READY && control.value == 1)
-    port->tell |= TELL_NAME | TELL_OPEN;
+    {
+      set_guest_open (port, false); /* what it said before was of a port that is gone */
+      port->tell |= TELL_NAME | TELL_OPEN;
+    }
   else if (control.event == VIRTIO_CONSOLE_PORT_OPEN)
     set_guest_open (port, control.value);
   return 0;
@@ -393,6 +406,7 @@ reset (struct vdev *dev)
     {
       console->ports[i].tell = 0;
       console->ports[i].sent = 0;
+      console->ports[i].added = false;
       set_guest_open (&console->ports[i], false);
     }
 }
@@ -443,6 +457,41 @@ console_port (struct vdev *dev, unsigned index, struct console_port_info *info)
   *info = (struct console_port_info){ port->name, port->path, atomic_load (&port->connected),
                                       atomic_load (&port->guest_open) };
   return true;
+}
+
+struct renaming
+{
+  struct port *port;
+  const char *name;
+};
+
+/* Linux takes a port's first name and no other, so the port goes and comes again. */
+static void
+rename_port (void *data)
+{
+  const struct renaming *renaming = data;
+  struct port *port = renaming->port;
+
+  strcpy (port->name, renaming->name);
+  if (!port->added)
+    return;
+  port->tell = TELL_REMOVE | TELL_ADD;
+  set_guest_open (port, false);
+  tell_all (port->console);
+}
+
+int
+console_rename (struct vdev *dev, unsigned index, const char *name)
+{
+  struct console *console = (struct console *) dev;
+  struct renaming renaming = { &console->ports[index], name };
+
+  if (index >= console->n)
+    return -ENOENT;
+  if (name[0] == '\0' || strlen (name) >= NAME_MAX_BYTES)
+    return -EINVAL;
+  worker_call (dev->workers[0], rename_port, &renaming);
+  return 0;
 }
 
 void

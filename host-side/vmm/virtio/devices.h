@@ -51,8 +51,12 @@ struct console_port_info
   bool host_connected; /* somebody is on the socket */
   bool guest_open;     /* a program in the guest has it open */
 };
-/* The @index'th port of a console device; false behind the last. Any thread. */
+/* The @index'th port of a console device; false behind the last. One
+ * thread, and the name is good until it renames the port. */
 bool console_port (struct vdev *dev, unsigned index, struct console_port_info *info);
+/* Gives it another name: to the guest it is another port. -EINVAL for a name that is empty
+ * or too long. The thread of console_port(). */
+int console_rename (struct vdev *dev, unsigned index, const char *name);
 /* @changed is called from the device's worker when a guest opens or closes a port, but not
  * for each change of many: the last one counts. */
 void console_on_change (struct vdev *dev, void (*changed) (void *data, unsigned index, bool open),
