@@ -9,8 +9,13 @@ _pvtools_help() {
 	if [ $# -eq 0 ]; then
 		sed -E 's/^  ([a-z-]+( [a-z]+)*) (GUEST|\[).*/\1/' <<<"$lines"
 	else
-		sed -n "s/^  $1 GUEST//p" <<<"$lines" | grep -oE -- '--?[A-Za-z0-9][a-z0-9-]*' | grep '^-'
+		sed -nE "s/^  $1( GUEST| \[)/\1/p" <<<"$lines" | grep -oE -- '--?[A-Za-z0-9][a-z0-9-]*' | grep '^-'
 	fi
+}
+
+# The second words of a verb that has such.
+_pvtools_second() {
+	_pvtools_help | sed -n "s/^$1 //p"
 }
 
 # Guests by libvirt domain, and the sockets that hypervisors put in known places.
@@ -51,13 +56,13 @@ _pvtools() {
 		--on-panic | --on-hang | --limit | --interval | --lost-after | --hung-after) skip=yes ;;
 		--boot | --frozen | --dump | --grace | --console | --crash-dir | --mac) skip=yes ;;
 		-e | -C | -u | -m | --env | --directory | --user) skip=yes ;;
+		--sockets | --qmp | --pages | --sort | --skip | --signature | --fallback) skip=yes ;;
 		--event | --metrics | --period | --size | --heartbeat | --full-percent | --count) skip=yes ;;
-		-t) [ "$verb" = exec ] || skip=yes ;;
 		-*) ;;
 		*)
 			if [ -z "$verb" ]; then
 				verb=$word
-			elif [ "$verb" = disk ] || [ "$verb" = crash ] || [ "$verb" = net-policy ]; then
+			elif [[ $guests -eq 0 && $verb != *\ * ]] && _pvtools_second "$verb" | grep -qxF -- "$word"; then
 				verb="$verb $word"
 			else
 				guests=$((guests + 1))
@@ -73,7 +78,10 @@ _pvtools() {
 	--for) mapfile -t COMPREPLY < <(compgen -W "agent ip" -- "$cur") ;;
 	--on-panic | --on-hang) mapfile -t COMPREPLY < <(compgen -W "none reset poweroff run:" -- "$cur") ;;
 	--console) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-	--to | --crash-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+	--signature) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--fallback) mapfile -t COMPREPLY < <(compgen -W "acpi" -- "$cur") ;;
+	--sort) mapfile -t COMPREPLY < <(compgen -W "cpu memory load disk io net name" -- "$cur") ;;
+	--to | --crash-dir | --sockets | --qmp | --pages) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
 	?*) COMPREPLY=() ;;
 	*)
 		if [[ $cur == -* ]]; then
@@ -81,18 +89,17 @@ _pvtools() {
 				--connect --output --timeout --no-headers --bytes --version --help" -- "$cur")
 		elif [ -z "$verb" ]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(_pvtools_help | cut -d' ' -f1 | sort -u)" -- "$cur")
-		elif [ "$verb" = disk ]; then
-			mapfile -t COMPREPLY < <(compgen -W "grow" -- "$cur")
-		elif [ "$verb" = crash ]; then
-			mapfile -t COMPREPLY < <(compgen -W "list show" -- "$cur")
-		elif [ "$verb" = net-policy ]; then
-			mapfile -t COMPREPLY < <(compgen -W "render" -- "$cur")
-		elif [ "$verb" = "crash list" ] || [ "$verb" = "net-policy render" ]; then
+		elif [[ $verb =~ ^(disk|crash|net-policy)$ ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_pvtools_second "$verb")" -- "$cur")
+		elif [[ $verb =~ ^(list|crash list|net-policy render)$ ]]; then
 			COMPREPLY=()
 		elif [ "$verb" = "crash show" ]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pvtools crash list --no-headers 2>/dev/null | cut -d' ' -f1)" -- "$cur")
-		elif [ "$guests" -eq 0 ] || [[ "$verb" =~ ^(quiesce|snapshot|health)$ ]]; then
+		elif [ "$guests" -eq 0 ] || [[ "$verb" =~ ^(quiesce|snapshot|health|top|watch)$ ]]; then
 			mapfile -t COMPREPLY < <(_pvtools_guest_words "$cur")
+			if [ "$verb" = time ]; then
+				mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$(_pvtools_second time)" -- "$cur")
+			fi
 		fi
 		;;
 	esac

@@ -48,6 +48,30 @@ def verbs():
     return found
 
 
+def command_options(*names):
+    """{(long name, letter or None)} that those files of the command take."""
+    found = set()
+    for name in names:
+        for path in (TREE / "host-side/cli").glob(name):
+            found |= {(match[1], match[2]) for match in re.finditer(
+                r'\{ "([a-z-]+)", (?:\'(.)\'|0), \w+, G_OPTION', path.read_text())}
+    check(len(found) > 5, f"no options were found in {names}")
+    return found
+
+
+def test_options_of_the_command():
+    """The page speaks of each, and of none that there is not."""
+    page = read("packaging/man/pvtools.1.in").replace("\\-", "-")
+    told = set(re.findall(r"\bFl (-?[A-Za-z0-9][a-z0-9-]*)", page))
+    common, own = command_options("main.c"), command_options("verb-*.c")
+    for name, letter in common | own:
+        check(f"-{name}" in told or letter in told, f"pvtools(1) does not explain --{name}")
+    known = {word for name, letter in common | own for word in (f"-{name}", letter) if word}
+    # Options that are looked for by hand, and those of the library that parses.
+    known |= {"-help", "h", "4", "6", "-to", "-json"}
+    equal(told - known, set(), "explained, but no options")
+
+
 def test_options_of_the_agent():
     page = read("packaging/man/pvtools-agent.8").replace("\\-", "-")
     # Other spellings of the same, and what the agent says to itself.
@@ -77,9 +101,9 @@ def test_keys_of_the_configuration():
         check(key in config_keys(), f"the example has {key}, which the agent has not")
 
 
-def test_verbs_of_the_page_exist():
-    described = set(re.findall(r'^\.\\" VERB (.+)$', read("packaging/man/pvtools.1.in"), re.M))
-    equal(described - verbs(), set(), "described, but no verbs")
+def test_verbs_of_the_page():
+    equal(set(re.findall(r'^\.\\" VERB (.+)$', read("packaging/man/pvtools.1.in"), re.M)), verbs(),
+          "verbs that the page describes")
 
 
 HELP = """Verbs:
@@ -87,6 +111,9 @@ HELP = """Verbs:
   new verb GUEST [--way up|down]...  -x, .y
   long GUEST MOUNTPOINT|DEVICE [--dry-run] does a thing
   odd GUEST
+  many [GUEST...] [--all]            more than one
+  show one [--dir DIR] ID            of none
+  none of all                        neither
 
 Exit codes:
   0 done   1 failed
@@ -109,7 +136,10 @@ def test_fill_page():
         ".Sh VERBS", ".Bl", ".It Cm ping Ar GUEST", "Text.",
         ".It Cm new verb Ar GUEST No [\\-\\-way No up|down]...", "\\-x, .y.",
         ".It Cm long Ar GUEST No MOUNTPOINT|DEVICE No [\\-\\-dry\\-run]", "Does a thing.",
-        ".It Cm odd Ar GUEST", "See \\-\\-help.", ".El",
+        ".It Cm odd Ar GUEST", "See \\-\\-help.",
+        ".It Cm many No [GUEST...] No [\\-\\-all]", "More than one.",
+        ".It Cm show one No [\\-\\-dir No DIR] No ID", "Of none.",
+        ".It Cm none of all", "Neither.", ".El",
         ".It 0", "done", ".It 1", "failed", ".It of others:", ".It 10", "it \\- fell",
         ".It of runs:", "the program's"], "page")
 
