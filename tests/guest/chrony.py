@@ -6,7 +6,6 @@ alone, another runs in the guest."""
 import contextlib
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,6 +13,8 @@ import time
 
 import cache
 import micro
+import unpacked
+from unpacked import Missing
 
 START = """mkdir -p /run/chrony /var/lib/chrony
 chmod 750 /run/chrony
@@ -26,36 +27,15 @@ sleep 1
 """
 
 
-class Missing(Exception):
-    """There is no chrony to be had; the text says why."""
-
-
-def unpack(target):
-    target.mkdir()
-    done = subprocess.run(["apt-get", "-qq", "download", "chrony"], cwd=target, capture_output=True,
-                          text=True, check=False)
-    package = next(target.glob("chrony_*.deb"), None)
-    if done.returncode or package is None:
-        shutil.rmtree(target)
-        raise Missing(f"apt-get download chrony: {done.stderr.strip()[-200:]}")
-    subprocess.run(["dpkg-deb", "-x", package, target], check=True)
-    package.unlink()
-
-
 def files():
     """(chronyd, chronyc), runnable here."""
-    root = cache.make("chrony", cache.key(*base_release()), unpack)
+    root = unpacked.files("chrony")
     found = root / "usr/sbin/chronyd", root / "usr/bin/chronyc"
     for program in found:
         text = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
         if "not found" in text:
             raise Missing(f"a library of {program.name} is not installed: {text.strip()}")
     return found
-
-
-def base_release():
-    import base
-    return base.host_release()
 
 
 def initrd(plain, programs):

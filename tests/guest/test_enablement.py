@@ -6,6 +6,7 @@ the doctor finds what is still wrong.
 One guest, one story: the tests build on each other and run in their order.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,10 +18,12 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
+import base
 import cli
 import debian
 import images
 import tap
+import unpacked
 from agent import find_agent
 from stock import sh
 from tap import Skip, check, equal, note
@@ -75,12 +78,56 @@ def test_made_elsewhere_it_does_not_find_its_root():
     note(GIVEN_UP)
 
 
+@contextlib.contextmanager
+def dracut_image(drop_in):
+    """(image, the doctor's words of it)."""
+    with tempfile.TemporaryDirectory(prefix="pvt-dracut-") as name:
+        try:
+            yield said_of(images.by_dracut(pathlib.Path(name) / "image", drop_in, find_agent()))
+        except unpacked.Missing as missing:
+            raise Skip(str(missing)) from None
+
+
+def said_of(image):
+    report = json.loads(pathlib.Path(f"{image}.doctor").read_text())
+    return image, {entry["name"]: entry for entry in report["checks"]}["initrd"]
+
+
+def test_dracut_leaves_the_drivers_out():
+    with dracut_image(drop_in=False) as (image, said):
+        equal(said["state"], "fail", said)
+        check(f"boot/initramfs-{base.kernel()[2]}.img has no virtio_pci, virtio_blk" in said["finding"], said)
+        if os.environ.get("PVT_LONG"):
+            it_stays_in(image)
+
+
+def it_stays_in(image):
+    kernel, _, disk = debian.image(find_agent())
+    with VM(kernel, image, disk, "rd.retry=5 rd.shell=0 rd.timeout=20") as vm:
+        deadline = time.monotonic() + 600
+        while "Timed out waiting for device" not in (text := vm.console.read_text(errors="replace")):
+            check(vm.process.poll() is None and time.monotonic() < deadline, text[-2000:])
+            time.sleep(0.3)
+
+
+def test_with_the_drop_in_dracut_makes_one_that_boots():
+    kernel, _, disk = debian.image(find_agent())
+    with dracut_image(drop_in=True) as (image, said):
+        equal(said["state"], "pass", said)
+        with VM(kernel, image, disk) as vm:
+            vm.wait_agent(420)
+            with vm.line(timeout=120) as line:
+                line.sync(1)
+                note(sh(line, "journalctl -b -o cat | grep -m 1 dracut"))
+
+
 def test_made_elsewhere_with_the_hook_it_boots():
     kernel, _, _ = debian.image(find_agent())
     place = tempfile.TemporaryDirectory(prefix="pvt-enablement-")
     Story.place = place
     disk = pathlib.Path(place.name) / "disk.img"
     disk_with({"/root/62-pvtools-virtio.rules": (LINUX / "62-pvtools-virtio.rules", 0o644),
+               "/etc/systemd/system/pvtools-grow-root.service": (LINUX / "pvtools-grow-root.service", 0o644),
                "/root/unhooked.img": (images.of_other_hardware(hook=False), 0o600)}, disk)
     vm = VM(kernel, images.of_other_hardware(hook=True), disk, devices=["-uuid", UUID])
     Story.vm = vm.__enter__()
@@ -146,6 +193,23 @@ def test_doctor_in_the_guest():
 def test_grow_at_a_prompt():
     check("/: " in run("pvtools-agent --grow /"), "the root")
     check("nothing is mounted" in run("pvtools-agent --grow /nowhere", code=1), "no mount")
+
+
+SIZE = "echo $(($(stat -f -c '%b * %S' /) >> 20))"
+
+
+def test_the_unit_that_grows_the_root_leaves_it_to_cloud_init():
+    """Whose mark is there in the guest of a cloud; without it the root takes what its disk has."""
+    link = "/etc/systemd/system/multi-user.target.wants/pvtools-grow-root.service"
+    Story.vm.monitor.command("block_resize", device="root", size=4 << 30)
+    grow = "systemctl start pvtools-grow-root; systemctl show -P ConditionResult -P Result pvtools-grow-root\n"
+    before, *rest = run(f"test ! -e {link}; systemctl --quiet enable pvtools-grow-root; test -e {link}\n"
+                        f"{SIZE}; mkdir -p /run/cloud-init; touch /run/cloud-init/enabled\n{grow}{SIZE}").split()
+    equal(rest, ["success", "no", before], "with cloud-init")
+    *rest, after = run(f"rm -r /run/cloud-init\n{grow}{SIZE}").split()
+    equal(rest, ["success", "yes"], "without")
+    check(int(after) > 3500 > int(before), f"{before} MiB became {after}")
+    run(f"systemctl --quiet disable pvtools-grow-root; test ! -e {link}")
 
 
 HOOK = "#!/bin/sh\necho \"$1\" >> /run/clone-hooks\n"
