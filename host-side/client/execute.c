@@ -209,6 +209,8 @@ pvt_client_has_command (PvtClient *client, const char *command, int timeout_ms,
  * @cancellable: (nullable): cancels the wait
  * @error: set on failure
  *
+ * Which version of its program the agent is; asked once a connection.
+ *
  * Returns: (transfer none): the agent's version
  *
  * Since: 1.0

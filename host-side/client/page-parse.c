@@ -280,6 +280,8 @@ G_DEFINE_BOXED_TYPE (PvtPageFigures, pvt_page_figures, pvt_page_figures_copy, pv
  * @figures: figures
  * @name: a name such as `memory.available` or `disks.vda.read-bytes`
  *
+ * Finds a figure by its name.
+ *
  * Returns: (nullable) (transfer none): the figure of that name
  */
 const PvtPageMetric *
@@ -315,6 +317,8 @@ pvt_page_figures_is_stale (const PvtPageFigures *figures)
 /**
  * pvt_page_metric_get_value:
  * @metric: a figure
+ *
+ * A figure as a number, for those who draw or compare.
  *
  * Returns: its value, whatever its type; large ones are rounded, and text is 0
  */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
- * SECTION:pvt-client
- * @title: PvtClient
+ * PvtClient:
  *
  * A conversation with the agent of one guest.
  *
@@ -236,6 +235,8 @@ pvt_client_connect_async (const char *address, int timeout_ms, GCancellable *can
  * @async_result: what the callback got
  * @error: set on failure
  *
+ * Ends what pvt_client_connect_async() began.
+ *
  * Returns: (transfer full): the client
  *
  * Since: 1.0
@@ -271,6 +272,8 @@ pvt_client_close (PvtClient *client)
  * pvt_client_get_address:
  * @client: a #PvtClient
  *
+ * The address of the guest, as it was given.
+ *
  * Returns: (transfer none): what it was connected with
  *
  * Since: 1.0
@@ -300,6 +303,8 @@ pvt_client_set_timeout (PvtClient *client, int timeout_ms)
 /**
  * pvt_client_get_timeout:
  * @client: a #PvtClient
+ *
+ * How long calls wait that do not say it themselves.
  *
  * Returns: milliseconds that calls wait that are given -1
  *

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
- * SECTION:pvt-page
- * @title: PvtPage
+ * PvtPage:
  *
  * The figures of a guest out of memory that it shares with its host: the file behind
  * an ivshmem-plain device, which the guest's agent writes each period. The guest has

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /**
- * SECTION:pvt-watch
- * @title: PvtWatch
+ * PvtWatch:
  *
  * What a guest tells by itself: heartbeats, metrics and events, pushed by its
  * agent on the extended channel (the port `org.pvtools.0`, or a socket).
@@ -126,6 +125,8 @@ pvt_watch_init (PvtWatch *watch)
  * @address: `unix:/path`, `vsock:CID:PORT`, `vsock-mux:/path:PORT`, `qemu:/qmp-socket`, or the path of a
  *   unix socket: a guest's extended channel
  *
+ * Makes a watch of one guest.
+ *
  * Returns: (transfer full): a watch that is not started
  *
  * Since: 1.0
@@ -146,6 +147,8 @@ pvt_watch_new (const char *address)
  * @watch: a #PvtWatch that is not started
  * @period_ms: milliseconds from one heartbeat to the next, 100 to 3600000; 0: none
  *
+ * Asks for heartbeats.
+ *
  * Since: 1.0
  */
 void
@@ -161,6 +164,8 @@ pvt_watch_set_heartbeat (PvtWatch *watch, guint period_ms)
  * @group: what is measured
  * @period_ms: milliseconds from one report to the next, 100 to 3600000
  * @full: %TRUE: all of it each time; %FALSE: what has changed
+ *
+ * Asks for a group of figures; may be called for each group that is wanted.
  *
  * Since: 1.0
  */
@@ -180,6 +185,8 @@ pvt_watch_add_metrics (PvtWatch *watch, PvtMetricGroup group, guint period_ms, g
  * @watch: a #PvtWatch that is not started
  * @kind: a kind of events as in #PvtEventKind, such as `address`, or `all`
  *
+ * Asks for a kind of events; may be called for each kind that is wanted.
+ *
  * Since: 1.0
  */
 void
@@ -196,6 +203,8 @@ pvt_watch_add_events (PvtWatch *watch, const char *kind)
  * pvt_watch_set_full_percent:
  * @watch: a #PvtWatch that is not started
  * @percent: from how much in use on a filesystem is nearly full, 1 to 100
+ *
+ * Sets when the event comes that a filesystem is nearly full.
  *
  * Since: 1.0
  */
@@ -419,6 +428,8 @@ pvt_watch_start_async (PvtWatch *watch, int timeout_ms, GAsyncReadyCallback call
  * @async_result: what the callback got
  * @error: set on failure
  *
+ * Ends what pvt_watch_start_async() began.
+ *
  * Returns: %TRUE on success: signals come from now on
  *
  * Since: 1.0
@@ -450,6 +461,8 @@ pvt_watch_stop (PvtWatch *watch)
  * pvt_watch_get_address:
  * @watch: a #PvtWatch
  *
+ * The address of the guest, as it was given.
+ *
  * Returns: (transfer none): what it was made with
  *
  * Since: 1.0
@@ -464,6 +477,8 @@ pvt_watch_get_address (PvtWatch *watch)
  * pvt_watch_get_agent_version:
  * @watch: a #PvtWatch
  *
+ * Which version of its program the agent is.
+ *
  * Returns: (transfer none) (nullable): the agent's version; %NULL while not started
  *
  * Since: 1.0
@@ -477,6 +492,8 @@ pvt_watch_get_agent_version (PvtWatch *watch)
 /**
  * pvt_watch_get_subscription:
  * @watch: a #PvtWatch
+ *
+ * What the agent agreed to send.
  *
  * Returns: (transfer none) (nullable): what the agent said will come; %NULL before
  *   the first start

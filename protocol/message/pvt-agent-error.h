@@ -22,6 +22,22 @@ typedef enum
 #define PVT_AGENT_ERROR (pvt_agent_error_quark ())
 GQuark pvt_agent_error_quark (void);
 
-/* The wire's class of an error, and back; errors of other domains are generic. */
+/**
+ * pvt_agent_error_class:
+ * @error: an error
+ *
+ * The class that an error has on the wire; one of another domain is generic.
+ *
+ * Returns: (transfer none): a name such as `GenericError`
+ */
 const char *pvt_agent_error_class (const GError *error);
+
+/**
+ * pvt_agent_error_from_class:
+ * @error_class: a name such as `GenericError`
+ *
+ * The way back.
+ *
+ * Returns: the code, %PVT_AGENT_ERROR_OTHER for a class that is not known
+ */
 PvtAgentError pvt_agent_error_from_class (const char *error_class);

@@ -45,6 +45,8 @@ def test_the_guests_package_replaces_qemu_guest_agent():
     text = root().follow(install_line("dnf install --allowerasing"))
     check("Complete!" in text, text)
     equal(installed(), {"debian-system", "pvtools-agent"}, "installed")
+    # The lists that it had been given are the agent's now.
+    check("block-rpcs=guest-exec,guest-file-open\n" in root().run("cat /etc/pvtools/agent.conf; pvtools-agent -D"), text)
     equal(root().run("rpm -V pvtools-agent; ls /usr/bin/qemu-ga 2> /dev/null || true"), "", "its files and the other's")
 
 

@@ -162,6 +162,25 @@ def test_maintainer_scripts_start_and_stop_the_service():
             run("sh", "-n", script)
 
 
+def test_the_api_can_be_read():
+    """Every class and function of the introspection data has a page, and devhelp finds them."""
+    with tempfile.TemporaryDirectory() as name:
+        place = pathlib.Path(name)
+        unpack(place, "pvtools-doc", "libpvtools-dev")
+        pages = place / "usr/share/doc/pvtools-1"
+        gir = (place / "usr/share/gir-1.0/Pvt-1.gir").read_text()
+        for kind in ("class", "record"):
+            for found in re.findall(rf'<{kind} name="(\w+)"', gir):
+                if not found.endswith("Class"):
+                    check((pages / f"{'struct' if kind == 'record' else kind}.{found}.html").exists(), found)
+        text = (pages / "method.Client.guest_get_osinfo.html").read_text()
+        for word in ("pvt_client_guest_get_osinfo", "guest-get-osinfo", "most milliseconds to wait"):
+            check(word in text, word)
+        check("pkg-config" in (pages / "getting-started.html").read_text(), "getting started")
+        check('name="Pvt"' in (pages / "pvtools-1.devhelp2").read_text() or list(pages.glob("*.devhelp2")), "devhelp")
+        check((place / "usr/share/devhelp/books/pvtools-1").is_symlink(), "where devhelp looks")
+
+
 def unpack(place, *packages):
     for package in packages:
         run("dpkg-deb", "-x", debs.deb(package), place)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE.parent / "support"))
 import tap
 from tap import check, equal
 
-SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "debian/pvtools-agent.postinst",
+SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "rpm/take-over", "debian/pvtools-agent.postinst",
            "debian/pvtools-agent.prerm", "debian/pvtools-agent.postrm", "debian/pvtools-agent-drivers.postinst",
            "debian/pvtools-agent-drivers.prerm", "debian/pvtools-agent-drivers.postrm", "man/fill-help",
            "../agent/upgrade/upgrade-agent", "../agent/upgrade/upgrade-deb", "../agent/upgrade/upgrade-rpm",
