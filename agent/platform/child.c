@@ -16,6 +16,7 @@
 
 #include "child-watch.h"
 #include "exec-group.h"
+#include "static-libc.h"
 
 /* How long execve(2) may take: the program may lie on a dead mount. */
 #define EXEC_MS 10000
@@ -93,7 +94,7 @@ look_up_user (Plan *plan, const char *name, GError **error)
 
   if (found == NULL)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no user '%s'%s%s", name,
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no user '%s'" PVT_NO_SUCH_USER "%s%s", name,
                    failed ? ": " : "", failed ? g_strerror (failed) : "");
       return FALSE;
     }

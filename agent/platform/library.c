@@ -1,6 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "library.h"
 
+#ifdef PVT_AGENT_STATIC
+
+/* static-libc.h: the guest's libraries are of another C library. */
+gboolean
+pvt_library_load (const char *library G_GNUC_UNUSED, const PvtSymbol *symbols G_GNUC_UNUSED, gsize n G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+#else
+
 #include <dlfcn.h>
 
 gboolean
@@ -16,6 +27,8 @@ pvt_library_load (const char *library, const PvtSymbol *symbols, gsize n)
     }
   return handle != NULL;
 }
+
+#endif
 
 gboolean
 pvt_library_load_once (gsize *once, const char *library, const PvtSymbol *symbols, gsize n)

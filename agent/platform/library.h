@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Libraries that are loaded when something of theirs is wanted, and done without where
- * they are not: dlopen(3). */
+ * they are not: dlopen(3). The static agent does without all of them. */
 #pragma once
 
 #include <glib.h>

@@ -3,6 +3,8 @@
 
 #include "bounds.h"
 #include "library.h"
+#include "names.h"
+#include "session-file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +39,10 @@ load (void)
 const char *
 pvt_logins_missing (const PvtRoot *root)
 {
-  /* libsystemd knows the real one alone. */
+  /* A session's user is looked up in the real one, as libsystemd does. */
   if (root->fake || !pvt_root_exists (root, PVT_LOGINS_DIRECTORY))
     return "there is neither a /run/utmp nor logind";
-  return load () ? NULL : "libsystemd.so.0 is not there";
+  return NULL;
 }
 
 gboolean
@@ -66,14 +68,12 @@ pvt_passwd_find (const char *text, gsize len, guint32 uid, char *name, gsize siz
   return FALSE;
 }
 
-/* A person's, and not one that is over: "user" and "user-early" and such, not
- * "greeter", "manager" or "background". */
 static gboolean
 is_login (const char *session)
 {
   char *class_name = NULL, *state = NULL;
-  gboolean is = sd.get_class (session, &class_name) >= 0 && g_str_has_prefix (class_name, "user")
-                && sd.get_state (session, &state) >= 0 && strcmp (state, "closing") != 0;
+  gboolean is = sd.get_class (session, &class_name) >= 0 && sd.get_state (session, &state) >= 0
+                && pvt_session_is_login (class_name, state);
 
   free (class_name);
   free (state);
@@ -81,12 +81,19 @@ is_login (const char *session)
 }
 
 /* Without the name service, which may wait for a server. */
+static gboolean
+look_up (const PvtRoot *root, uid_t uid, char *name, gsize size)
+{
+  gsize len = 0;
+  g_autofree char *passwd = pvt_root_read_alloc (root, "etc/passwd", PVT_MAX_PROC_FILE, &len, NULL);
+
+  return passwd && pvt_passwd_find (passwd, len, uid, name, size);
+}
+
 static void
 find_name (const PvtRoot *root, const char *session, uid_t uid, char *name, gsize size)
 {
-  g_autofree char *passwd = NULL;
   char *known = NULL;
-  gsize len = 0;
 
   if (sd.get_username && sd.get_username (session, &known) >= 0)
     {
@@ -94,8 +101,7 @@ find_name (const PvtRoot *root, const char *session, uid_t uid, char *name, gsiz
       free (known);
       return;
     }
-  passwd = pvt_root_read_alloc (root, "etc/passwd", PVT_MAX_PROC_FILE, &len, NULL);
-  if (passwd == NULL || !pvt_passwd_find (passwd, len, uid, name, size))
+  if (!look_up (root, uid, name, size))
     g_snprintf (name, size, "%u", uid);
 }
 
@@ -114,12 +120,50 @@ add (const PvtRoot *root, const char *session, GArray *users)
   pvt_users_add (users, &user);
 }
 
+static void
+add_file (const PvtRoot *root, int directory, const char *session, GArray *users)
+{
+  PvtUser user = { "", 0 };
+  PvtSessionFile file;
+  char text[4096];
+  gssize len = pvt_read_at (directory, session, text, sizeof text);
+
+  if (len <= 0 || !pvt_session_file_parse (text, (gsize) len, &file) || !file.is_login)
+    return;
+  if (!look_up (root, file.uid, user.name, sizeof user.name))
+    g_strlcpy (user.name, file.user, sizeof user.name);
+  user.login_time = (double) file.start_us / 1e6;
+  pvt_users_add (users, &user);
+}
+
+/* Without libsystemd. "ID.ref" is a pipe, whose other end is the session's. */
+static void
+read_files (const PvtRoot *root, GArray *users)
+{
+  PvtNames names;
+  const char *name;
+
+  if (pvt_names_open (&names, root->fd, PVT_LOGINS_DIRECTORY) < 0)
+    return;
+  while ((name = pvt_names_next (&names)))
+    if (strchr (name, '.') == NULL)
+      add_file (root, names.fd, name, users);
+  pvt_names_close (&names);
+}
+
 void
 pvt_logins_read (const PvtRoot *root, GArray *users)
 {
   char **sessions = NULL;
 
-  if (pvt_logins_missing (root) || sd.get_sessions (&sessions) < 0)
+  if (pvt_logins_missing (root))
+    return;
+  if (!load ())
+    {
+      read_files (root, users);
+      return;
+    }
+  if (sd.get_sessions (&sessions) < 0)
     return;
   for (char **session = sessions; session && *session; session++)
     {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Who is logged in by what systemd-logind knows, for guests that have no utmp any
- * more: sd-login(3). libsystemd is loaded when somebody asks.
+ * more: sd-login(3). libsystemd is loaded when somebody asks; where it cannot be, the
+ * files that it would read are read here.
  */
 #pragma once
 

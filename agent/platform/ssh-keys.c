@@ -2,6 +2,7 @@
 #include "ssh-keys.h"
 
 #include "root.h"
+#include "static-libc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,7 @@ enter (Home *home, const char *user, gboolean create, GError **error)
   *home = (Home){ .dir = -1, .uid = geteuid (), .gid = getegid () };
   if (getpwnam_r (user, &entry, buffer, 16384, &found) != 0 || found == NULL)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no user '%s'", user);
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no user '%s'" PVT_NO_SUCH_USER, user);
       return FALSE;
     }
   home->uid = entry.pw_uid;

@@ -2,6 +2,7 @@
 #include "system-bus.h"
 
 #include "library.h"
+#include "static-libc.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -91,7 +92,7 @@ pvt_system_bus_missing (const PvtRoot *root)
     return "this guest is not run by systemd";
   if (!pvt_root_exists (root, "run/dbus/system_bus_socket"))
     return "there is no system bus";
-  return load () ? NULL : "libsystemd.so.0 is not there";
+  return load () ? NULL : PVT_NO_LIBRARY "libsystemd.so.0";
 }
 
 /* ---- what is said ---- */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "udev.h"
 
+#include "bounds.h"
 #include "library.h"
+#include "root.h"
+#include "udev-data.h"
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
 
@@ -31,6 +35,17 @@ load (void)
   return udev.context != NULL;
 }
 
+/* Without the library: udev's own record. */
+static char *
+read_record (guint major_number, guint minor_number, const char *property)
+{
+  g_autofree char *path = g_strdup_printf ("/run/udev/data/b%u:%u", major_number, minor_number);
+  g_autofree char *text = g_malloc (PVT_MAX_SMALL_FILE);
+  gssize len = pvt_read_at (AT_FDCWD, path, text, PVT_MAX_SMALL_FILE);
+
+  return len > 0 ? pvt_udev_data_property (text, (gsize) len, property) : NULL;
+}
+
 char *
 pvt_udev_block_property (guint major_number, guint minor_number, const char *property)
 {
@@ -45,7 +60,7 @@ pvt_udev_block_property (guint major_number, guint minor_number, const char *pro
     load ();
   tried = TRUE;
   if (udev.context == NULL)
-    return NULL;
+    return read_record (major_number, minor_number, property);
   device = udev.device_from_devnum (udev.context, 'b', makedev (major_number, minor_number));
   if (device == NULL)
     return NULL;

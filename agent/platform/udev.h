@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * One question to udev's database. libudev is loaded when it is first asked:
- * most guests never need it, and some have none.
+ * most guests never need it, and some have none, or an agent that loads nothing; then
+ * udev's files are read here.
  */
 #pragma once
 
