@@ -75,7 +75,22 @@ find_init() {
 		echo systemd
 	elif [ -x "$destdir/sbin/openrc-run" ] || [ -x "$destdir/usr/sbin/openrc-run" ]; then
 		echo openrc
+	elif [ -d "$destdir/etc/init.d" ] && [ -d "$destdir$(rc_directory 3)" ] && has_sysv_init; then
+		echo sysv
 	fi
+}
+
+# Where the links of a run level are.
+rc_directory() {
+	if [ -d "$destdir/etc/rc.d/rc$1.d" ]; then echo "/etc/rc.d/rc$1.d"; else echo "/etc/rc$1.d"; fi
+}
+
+# SysV's, or another that follows it, such as upstart.
+has_sysv_init() {
+	[ -x "$destdir/sbin/init" ] || return 1
+	case $(readlink "$destdir/sbin/init") in
+	*systemd | *busybox) return 1 ;;
+	esac
 }
 init=$(find_init)
 
@@ -98,6 +113,7 @@ files() {
 		printf '%s\t%s\t%s\n' pvtools-agent.initd /etc/init.d/pvtools-agent 755 \
 			pvtools-agent.confd /etc/conf.d/pvtools-agent 644
 		;;
+	sysv) printf '%s\t%s\t%s\n' pvtools-agent.sysv /etc/init.d/pvtools-agent 755 ;;
 	esac
 	printf '%s\t%s\t%s\n' pvtools-agent.8 "$prefix/share/man/man8/pvtools-agent.8" 644 \
 		pvtools-agent.conf.5 "$prefix/share/man/man5/pvtools-agent.conf.5" 644 \
@@ -122,7 +138,7 @@ check_payload() {
 
 check_system() {
 	[ "$(uname -s)" = Linux ] || die 4 "this is no Linux"
-	[ -n "$init" ] || die 4 "neither systemd nor OpenRC was found"
+	[ -n "$init" ] || die 4 "neither systemd, OpenRC nor SysV init was found"
 	"$here/pvtools-agent" --version >/dev/null 2>&1 ||
 		die 4 "the program does not run here ($(uname -m)): $("$here/pvtools-agent" --version 2>&1 | head -1)"
 }
@@ -166,7 +182,7 @@ put_back() {
 }
 
 # Journal lines: "new<tab>path", "old<tab>path" (its old file is path.pvt-old),
-# "dir<tab>path". The last is undone first.
+# "dir<tab>path", "links<tab>script" for those of SysV init. The last is undone first.
 roll_back() {
 	[ -f "$journal" ] || return 0
 	failed=
@@ -177,6 +193,7 @@ roll_back() {
 		case $kind in
 		old) put_back "$destdir$path" || failed=yes ;;
 		new) rm -f "$destdir$path" || failed=yes ;;
+		links) remove_links ;;
 		dir) [ ! -d "$destdir$path" ] || rmdir "$destdir$path" 2>/dev/null || : ;;
 		esac
 	done <<-END
@@ -202,6 +219,64 @@ give_up() {
 	exit 1
 }
 
+# ---- the links of SysV init ----
+
+each_link() {
+	for level in 0 1 2 3 4 5 6; do
+		for link in "$destdir$(rc_directory $level)"/[SK][0-9][0-9]pvtools-agent; do
+			[ ! -L "$link" ] || echo "$link"
+		done
+	done
+}
+
+# A program of the system, or of the image.
+of_system() {
+	if is_live; then "$@"; else chroot "$destdir" "$@"; fi >/dev/null 2>&1
+}
+
+# Through the first of these that the system has: where the order of the scripts is worked
+# out beforehand, a link alone would not be seen.
+order_links() {
+	if [ -x "$destdir/usr/sbin/update-rc.d" ]; then
+		case $1 in
+		make) of_system /usr/sbin/update-rc.d pvtools-agent defaults ;;
+		*) of_system /usr/sbin/update-rc.d -f pvtools-agent remove ;;
+		esac
+	elif [ -x "$destdir/sbin/chkconfig" ]; then
+		case $1 in
+		make) of_system /sbin/chkconfig --add pvtools-agent ;;
+		*) of_system /sbin/chkconfig --del pvtools-agent ;;
+		esac
+	elif [ -x "$destdir/sbin/insserv" ]; then
+		case $1 in
+		make) of_system /sbin/insserv pvtools-agent ;;
+		*) of_system /sbin/insserv -r pvtools-agent ;;
+		esac
+	fi || :
+}
+
+# Those that are there already may be somebody's choice.
+make_links() {
+	[ -z "$(each_link)" ] || return 0
+	note_journal links pvtools-agent
+	order_links make
+	[ -z "$(each_link)" ] || return 0
+	for level in 0 1 2 3 4 5 6; do
+		place=$(rc_directory $level)
+		case $level in
+		[016]) link=K10pvtools-agent ;;
+		*) link=S90pvtools-agent ;;
+		esac
+		[ ! -d "$destdir$place" ] || ln -s /etc/init.d/pvtools-agent "$destdir$place/$link" || return 1
+	done
+}
+
+remove_links() {
+	[ -n "$(each_link)" ] || return 0
+	order_links remove
+	each_link | while read -r link; do rm -f "$link"; done
+}
+
 # ---- the service ----
 
 reload_service() {
@@ -215,6 +290,7 @@ service_active() {
 	case $init in
 	systemd) systemctl --quiet is-active pvtools-agent ;;
 	openrc) rc-service --quiet pvtools-agent status >/dev/null 2>&1 ;;
+	sysv) [ -x /etc/init.d/pvtools-agent ] && /etc/init.d/pvtools-agent status >/dev/null 2>&1 ;;
 	esac
 }
 
@@ -223,6 +299,7 @@ restart_service() {
 	# Without its device systemctl would wait; udev starts it then.
 	systemd) [ ! -e "$port" ] || systemctl restart pvtools-agent ;;
 	openrc) rc-update --quiet add pvtools-agent default && rc-service pvtools-agent restart ;;
+	sysv) /etc/init.d/pvtools-agent restart ;;
 	esac
 }
 
@@ -233,6 +310,7 @@ stop_service() {
 		rc-service pvtools-agent stop >/dev/null 2>&1 || :
 		rc-update --quiet delete pvtools-agent default >/dev/null 2>&1 || :
 		;;
+	sysv) [ ! -x /etc/init.d/pvtools-agent ] || /etc/init.d/pvtools-agent stop || : ;;
 	esac
 }
 
@@ -291,7 +369,7 @@ put_file() {
 
 sed_or_copy() {
 	case $1 in
-	*.service | *.initd | monitor.conf) sed "s,/usr/sbin/,$prefix/sbin/,g" "$1" >"$2" ;;
+	*.service | *.initd | *.sysv | monitor.conf) sed "s,/usr/sbin/,$prefix/sbin/,g" "$1" >"$2" ;;
 	*) cp "$1" "$2" ;;
 	esac
 }
@@ -313,6 +391,7 @@ install_all() {
 		$list
 	END
 	make_directory /etc/pvtools/hooks.d || give_up
+	[ "$init" != sysv ] || make_links || give_up
 	if is_live; then
 		command -v restorecon >/dev/null 2>&1 && files | cut -f2 | xargs restorecon 2>/dev/null
 		reload_service
@@ -333,6 +412,7 @@ install_all() {
 uninstall_all() {
 	[ -f "$manifest" ] || die 8 "it is not installed: there is no $manifest"
 	! is_live || stop_service
+	[ "$init" != sysv ] || remove_links
 	while read -r sum path; do
 		[ -e "$destdir$path" ] || continue
 		if [ "$sum" = "$(sum_of "$destdir$path")" ]; then

@@ -46,8 +46,10 @@ def module_files(release, names):
 
 
 def libraries(binary):
-    """The shared objects a program needs, the loader among them."""
+    """The shared objects a program needs, the loader among them; of a static one none."""
     text = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
+    if "statically linked" in text:
+        return []
     found = set(re.findall(r"(/\S+) \(0x", text))
     # Loaded on first use, so ldd does not see it.
     for directory in ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"):

@@ -4,7 +4,6 @@
 
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,19 +16,16 @@ import cache
 import tap
 import tarball
 from agent import find_agent
+from container import Container
 from tap import Skip, check, equal, note
 from wire import Line
 
 PACKAGES = "openrc,libglib2.0-0,procps"
 # A container that was not booted: OpenRC is told that it was.
-SCRIPT = """
+BEGIN = """
 for d in daemons exclusive failed hotplugged inactive options scheduled started starting stopping tmp wasinactive
 do mkdir -p /run/openrc/$d; done
 touch /run/openrc/softlevel
-while read -r words; do
-  sh -c "$words" 2>&1 < /dev/null
-  echo "END $?"
-done
 """
 
 
@@ -39,33 +35,6 @@ def make_root(target):
                            suite, str(target), *base.sources()], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"mmdebstrap: {done.stderr[-2000:]}")
-
-
-class Container:
-    """A root of its own with its own processes; commands go in, one a line."""
-
-    def __init__(self, root):
-        self.process = subprocess.Popen(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc",
-             "chroot", str(root), "/bin/sh", "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"})
-
-    def run(self, words, code=0):
-        self.process.stdin.write(words + "\n")
-        self.process.stdin.flush()
-        lines = []
-        while not (line := self.process.stdout.readline()).startswith("END "):
-            check(line, f"the container ended: {lines}")
-            lines.append(line)
-        text = "".join(lines)
-        equal(int(line.split()[1]), code, f"{words}: {text}")
-        return text
-
-    def close(self):
-        self.process.stdin.close()
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 def test_openrc_runs_the_agent():
@@ -79,11 +48,8 @@ def test_openrc_runs_the_agent():
         subprocess.run(["tar", "-xzf", archive, "-C", place / "archive", "--strip-components=1"], check=True)
         subprocess.run(["sh", place / "archive/install.sh", "--destdir", root], check=True, capture_output=True)
         (root / "etc/conf.d/pvtools-agent").write_text('PVT_ARGS="-m unix-listen -p /run/agent.sock"\n')
-        container = Container(root)
-        try:
+        with Container(root, BEGIN) as container:
             drive(container, root)
-        finally:
-            container.close()
 
 
 def drive(container, root):
