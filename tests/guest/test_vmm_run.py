@@ -7,6 +7,7 @@ something is missing, and its line about the agent. Everything runs on any machi
 import os
 import pathlib
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -181,6 +182,17 @@ def test_serial_input_of_a_terminal():
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             os.close(ours)
+
+
+def test_no_room_for_processors():
+    """A machine that cannot start says why: here memory ends with the threads' stacks."""
+    needs_kvm()
+    with Place() as place:
+        done = vmm("run", "--kernel", place.payload, "--append", "check", "--memory", 16, "--cpus", 64,
+                   preexec_fn=lambda: (resource.setrlimit(resource.RLIMIT_STACK, (8 << 20, 8 << 20)),
+                                       resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))))
+        equal(done.returncode, 1, done.stderr)
+        check("the processors do not start: Resource temporarily unavailable" in done.stderr, done.stderr)
 
 
 def test_help_has_examples():

@@ -202,6 +202,7 @@ control_new (struct control **result, const char *path, struct machine *machine)
   return 0;
 
 no_worker:
+  vmm_log ("%s: nobody to serve it: %s", path, strerror (-ret));
   if (control->wake.fd >= 0)
     close (control->wake.fd);
   close (control->listener.fd);

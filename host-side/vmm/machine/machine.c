@@ -203,8 +203,13 @@ machine_boot (struct machine *machine, struct loader_plan *plan)
     return ret;
   vm_pause (machine->vm);
   ret = vm_start (machine->vm);
+  if (ret < 0)
+    {
+      vmm_log ("the processors do not start: %s", strerror (-ret));
+      return ret;
+    }
   vm_pause (machine->vm); /* until all of them wait */
-  return ret;
+  return 0;
 }
 
 /* Devices come to rest before the memory goes that they work on. */
