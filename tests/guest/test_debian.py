@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import time
@@ -197,27 +196,6 @@ def test_cli_tables_and_json():
     check(set(json.loads(pvtools("info", address(), "-o", "json"))) >= {"os", "memory", "cpus"},
           "info")
     equal(pvtools("wait", address(), "--for", "ip").strip(), "10.0.2.15", "wait")
-
-
-def shape(text):
-    """What does not change from guest to guest: the headings of a table, and what its lines are of."""
-    # NICs are named after their place on the bus.
-    lines = [re.sub(r"^enp\d+s\d+", "nic", line) for line in text.splitlines() if line.strip()]
-    heading = lines[0].split() if re.fullmatch(r"[A-Z][A-Z0-9/ ]*", lines[0]) else []
-    return heading, {re.split(r" {2,}", line)[0] if "  " in line else line.split()[0] for line in lines}
-
-
-def test_the_readmes_tour():
-    """Every command of it runs, and prints what is shown there, other figures apart."""
-    tour = (debian.TREE / "README.md").read_text().split("\n## A tour\n")[1].split("```")[1]
-    shown = re.findall(r"^\$ pvtools (\S+) \S+(.*)\n((?:(?!\$ |== ).*\n)*)", tour, re.M)
-    check(len(shown) > 5, f"the tour was not found: {shown}")
-    quickstart = (debian.TREE / "packaging/quickstart").read_text()
-    for verb, words, output in shown:
-        check(f'"{verb}"' in quickstart, f"quickstart does not show {verb}")
-        # The last test shuts the guest down.
-        if verb != "shutdown":
-            equal(shape(pvtools(verb, address(), *words.split())), shape(output), verb)
 
 
 def test_cli_finds_the_channel_by_qmp():

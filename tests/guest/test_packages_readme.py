@@ -9,11 +9,13 @@ the packages that ours need. The lines for RPMs are in test_packages_readme_rpm.
 
 import contextlib
 import pathlib
+import re
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
+import readme
 import stock
 import tap
 from freshroot import Kept
@@ -25,6 +27,9 @@ HERE_FOLLOWED = ["apt build-dep", "apt install ./packages/pvtools-agent_", "apt 
                  "meson setup", "packaging/build-tar", "tar -xzf"]
 RPM_FOLLOWED = ["dnf builddep", "dnf install --allowerasing", "dnf install ./packages/pvtools-0"]
 root = Kept("apt-get -qq update")
+# In a guest: the disk's folder is what apt knows.
+ARCHIVE = ("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n"
+           "echo 'deb [trusted=yes] file:/debs/archive ./' > /etc/apt/sources.list\napt-get update\n")
 
 
 def built(pattern):
@@ -83,13 +88,23 @@ def test_the_hosts_packages_are_installed():
     archive = needed()
     note(f"from the archive: {' '.join(sorted(path.name.split('_')[0] for path in archive))}")
     with fresh_guest({"archive": archive, "packages": [*built("pvtools_*.deb"), *built("libpvtools0_*.deb")]}) as guest:
-        guest.job("rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n"
-                  "echo 'deb [trusted=yes] file:/debs/archive ./' > /etc/apt/sources.list\napt-get update\n"
-                  f"ln -s /debs/packages /root/packages; cd /root; yes | {install_line(HERE_FOLLOWED[2])}")
+        guest.job(f"{ARCHIVE}ln -s /debs/packages /root/packages; cd /root; yes | {install_line(HERE_FOLLOWED[2])}")
         guest.run("systemd-run --quiet --collect qemu-ga -m unix-listen -p /run/asked.sock -t /run\n"
                   "n=0; until [ -S /run/asked.sock ]; do n=$((n+1)); [ $n -lt 120 ]; sleep 0.5; done")
         text = guest.run("pvtools info unix:/run/asked.sock")
         check("pvtools-guest" in text and "qemu-ga" in text, text)
+
+
+def test_the_drivers_package_is_installed():
+    """As the README has it further down; the initial RAM disk is made anew."""
+    line = re.search(r"^(apt install pvtools-agent-drivers) ", readme.text(), re.M).group(1)
+    built("pvtools-agent-drivers_*.deb")
+    root().run("mkdir /root/drivers; cp packages/pvtools-agent-drivers_*.deb /root/drivers; cd /root/drivers\n"
+               "dpkg-scanpackages --multiversion . > Packages")
+    with fresh_guest({"archive": sorted((root().root / "root/drivers").iterdir())}) as guest:
+        log = guest.job(f"{ARCHIVE}yes | {line}")
+        check("update-initramfs: Generating" in log, log)
+        guest.run("dpkg -V pvtools-agent-drivers; lsinitramfs /boot/initrd.img-* | grep -q virtio_blk", timeout=600)
 
 
 def test_the_archive_is_installed():

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ import cli
 import debian
 import mariadb
 import postgres
+import readme
 import tap
 from agent import find_agent
 from shell import sh
@@ -272,6 +274,18 @@ def longest_write(vm):
     return max(int(word) for word in text.split()) / 1e6
 
 
+def count_as_the_readme_does(vm):
+    """Word for word, and what psql prints of it."""
+    command, _ = readme.shown("pvtools exec unix:/tmp/guest/extended.sock -- runuser")
+    words = shlex.split(command.replace("/tmp/guest", str(vm.directory)))[1:]
+    done = cli.run(*words, timeout=300)
+    for _ in range(4):  # the load goes on
+        if done.returncode:
+            note(done.stderr)
+            done = cli.run(*words, timeout=300)
+    return done.stdout
+
+
 def test_snapshots_under_load_and_chaos():
     chance = random.Random(SEED)
     trials = 40 if LONG else len(PLANS)
@@ -298,6 +312,7 @@ def test_snapshots_under_load_and_chaos():
                 check(report is None or verdict != "consistent" or code in (13, 14, 15), (code, report))
                 note(f"trial {number + 1} {plan}: {verdict}, exit code {code}")
         longest = longest_write(vm)
+        readme.compare("pvtools exec unix:/tmp/guest/extended.sock -- runuser", count_as_the_readme_does(vm))
         for outcome, count in sorted(outcomes.items()):
             note(f"{count:3d} x {outcome}")
         note(f"the longest write took {longest:.1f} s; the deadline is {DEADLINE} s")

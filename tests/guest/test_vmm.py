@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import nested
+import readme
 import tap
 import usernet
 import vhostuser
@@ -167,6 +168,7 @@ def test_linux_boots_to_its_agent():
     note(said)
     check(re.match(r"agent: connected, micro, no address, CPU \d+%, memory \d+ of \d+ MiB, up \d+ s\n", said),
           said)
+    readme.compare("pvtools-vmm run", said)
     stat = vm.sh("pvtools raw unix:/run/inner.sock guest-get-vcpus")
     equal(stat.count("logical-id"), 2, stat)
     written, back = inside(vm, """

@@ -59,6 +59,7 @@ QEMUS = {
     "test_hibernate": "the sleep states of a PC",
     "test_hotplug": "processors, memory and disks that are plugged in",
     "test_exporter_page_guest": "a shared page, whose file is on this machine",
+    "test_readme": "quickstart's guest, which is QEMU's",
     "test_page": "two shared pages, whose files are on this machine",
     "test_snapshot": "overlays of QEMU; test_vmm and test_vmm_disks have our VMM's copies",
     "test_torture": "overlays of QEMU",

@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import base
 import micro
 import nested
+import readme
 import tap
 import vhostuser
 from tap import Skip, check, equal
@@ -71,6 +72,18 @@ def test_config_file():
         serial = place.file("other.conf", f"serial = {place.path}/log\n")
         done = vmm("run", "--config", config, "--config", serial)
         equal((done.stdout, (place.path / "log").read_text()), ("", "ABCDEFGH\n"), "two files")
+
+
+def test_the_readmes_file():
+    """The payload is its kernel, and says that its command line is not the test's."""
+    needs_kvm()
+    with Place() as place:
+        shutil.copy(place.payload, place.path / "vmlinuz")
+        (place.path / "initrd.img").write_bytes(bytes(4096))
+        (place.path / "root.img").write_bytes(bytes(1 << 20))
+        place.file("vm.conf", readme.shown("cat vm.conf")[1])
+        done = vmm(*readme.shown("pvtools-vmm run")[0].split()[1:], "--no-reboot", cwd=place.path)
+        equal((done.returncode, (place.path / "vm.log").read_text()), (3, "a\n"), done.stdout + done.stderr)
 
 
 def test_config_file_errors():
