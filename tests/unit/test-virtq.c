@@ -273,6 +273,51 @@ test_broken_rules (void **state)
     }
 }
 
+/* Where a chain says more than once across the seam of two pieces of memory, it becomes more
+ * pieces than it has descriptors: as many as there is room for, and not one more. */
+static void
+test_pieces_are_bounded (void **state)
+{
+  struct virtq_config config = { VIRTQ_SIZE_MAX, RAM_DESC, RAM_DRIVER, RAM_DEVICE, V1 };
+  struct guest_memory two = { 0 };
+  struct virtq ring;
+
+  assert_int_equal (begin (&ring, 8, 0), 0);
+  guest_memory_add (&two, RAM_GPA, RAM_SIZE / 2, ram);
+  guest_memory_add (&two, RAM_GPA + RAM_SIZE / 2, RAM_SIZE / 2, ram + RAM_SIZE / 2);
+  for (unsigned n = VIRTQ_IOV_MAX / 2; n <= VIRTQ_IOV_MAX / 2 + 1; n++)
+    {
+      memset (ram, 0, RAM_SIZE);
+      assert_int_equal (virtq_start (&ring, &two, &config), 0);
+      for (unsigned i = 0; i < n; i++)
+        set_desc (i, RAM_GPA + RAM_SIZE / 2 - 1, 2, i < n - 1 ? VIRTIO_DESC_F_NEXT : 0,
+                  (uint16_t) (i + 1));
+      offer (VIRTQ_SIZE_MAX, 0);
+      assert_int_equal (virtq_pop (&ring, &chain), n <= VIRTQ_IOV_MAX / 2 ? 1 : -EPROTO);
+    }
+  assert_true (chain.n_out <= VIRTQ_IOV_MAX);
+}
+
+/* What the driver writes where only we may is not read back. */
+static void
+test_used_index_is_ours (void **state)
+{
+  struct virtio_used *used;
+  struct virtq ring;
+
+  assert_int_equal (begin (&ring, 4, 0), 0);
+  used = at (RAM_DEVICE);
+  for (unsigned i = 1; i <= 6; i++)
+    {
+      set_desc (0, RAM_DATA, 1, 0, 0);
+      offer (4, 0);
+      used->idx = 0x7777;
+      assert_int_equal (virtq_pop (&ring, &chain), 1);
+      virtq_push (&ring, &chain, 0);
+      assert_int_equal (used->idx, i);
+    }
+}
+
 static void
 test_not_negotiated (void **state)
 {
@@ -388,6 +433,8 @@ main (void)
     cmocka_unit_test (test_indirect),
     cmocka_unit_test (test_event_index),
     cmocka_unit_test (test_broken_rules),
+    cmocka_unit_test (test_pieces_are_bounded),
+    cmocka_unit_test (test_used_index_is_ours),
     cmocka_unit_test (test_not_negotiated),
     cmocka_unit_test (test_configurations),
     cmocka_unit_test (test_descriptors_change_under_the_walk),

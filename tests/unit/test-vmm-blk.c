@@ -310,6 +310,39 @@ test_write_through (void **state)
   assert_int_equal (request (VIRTIO_BLK_T_OUT, 2, 511, 0, NULL), VIRTIO_BLK_S_IOERR);
 }
 
+/* A guest that writes what another format begins with has written that, and nothing else:
+ * a disk is raw, and nobody looks what may be in it. */
+static void
+test_format_is_not_guessed (void **state)
+{
+  static const char *const beginnings[] = { "QFI\xfb\0\0\0\3", "KDMV\1\0\0\0", "vhdxfile", "QED\0" };
+  g_autofree char *path = g_build_filename (g_get_tmp_dir (), "pvt-format-XXXXXX", NULL);
+  int fd = g_mkstemp (path);
+
+  for (unsigned i = 0; i < G_N_ELEMENTS (beginnings); i++)
+    {
+      struct options options = { 0 };
+      uint8_t sector[512] = { 0 };
+
+      memcpy (sector, beginnings[i], 8);
+      memset (sector + 8, '/', 500); /* a file it lies on, would say who believes it */
+      assert_int_equal (pwrite (fd, sector, sizeof sector, 0), sizeof sector);
+      assert_int_equal (ftruncate (fd, DISK), 0);
+      begin ("off", 0);
+      vdev_free (dev);
+      options_add (&options, "file", path);
+      assert_int_equal (blk_create (&options, &dev), 0);
+      vdev_attach (dev, &memory, &transport, NULL);
+      assert_int_equal (vdev_accept (dev, VIRTIO_BIT (VIRTIO_F_VERSION_1)), 0);
+      assert_int_equal (ram_start (dev, 0, 8, dev->accepted), 0);
+      assert_int_equal (((struct virtio_blk_config *) dev->config)->capacity, DISK / 512);
+      assert_int_equal (request (VIRTIO_BLK_T_IN, 0, 512, IN, NULL), VIRTIO_BLK_S_OK);
+      assert_memory_equal (data_area () + 1024, sector, sizeof sector);
+    }
+  close (fd);
+  unlink (path);
+}
+
 /* The disk became shorter behind our back: reads end early. */
 static void
 test_image_cut_short (void **state)
@@ -358,6 +391,7 @@ main (void)
     cmocka_unit_test (test_features_and_configuration),
     cmocka_unit_test (test_framing_is_free),
     cmocka_unit_test (test_write_through),
+    cmocka_unit_test (test_format_is_not_guessed),
     cmocka_unit_test (test_image_cut_short),
     cmocka_unit_test (test_options),
   };

@@ -2,6 +2,7 @@
 /* Parts of the board that a guest can lean on, without a processor. */
 #include "tap-main.h"
 
+#include "host-side/vmm/core/log.h"
 #include "host-side/vmm/machine/layout.h"
 #include "host-side/vmm/machine/power.h"
 #include "host-side/vmm/machine/uart.h"
@@ -114,6 +115,29 @@ test_serial_input (void **state)
   close (irq);
 }
 
+/* A guest cannot fill a disk with what we say of it. */
+static void
+test_lines_a_guest_causes (void **state)
+{
+  int fds[2], out = dup (STDERR_FILENO);
+  unsigned lines = 0;
+  char byte;
+
+  assert_int_equal (pipe (fds), 0);
+  fcntl (fds[0], F_SETFL, O_NONBLOCK);
+  dup2 (fds[1], STDERR_FILENO);
+  for (unsigned i = 0; i < 500; i++)
+    vmm_log_guest ("line %u", i);
+  vmm_log ("the last");
+  dup2 (out, STDERR_FILENO);
+  while (read (fds[0], &byte, 1) == 1)
+    lines += byte == '\n';
+  assert_int_equal (lines, LOG_GUEST_MAX + 1);
+  close (fds[0]);
+  close (fds[1]);
+  close (out);
+}
+
 static void
 count (void *data)
 {
@@ -146,6 +170,7 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_serial_that_nobody_reads),
     cmocka_unit_test (test_serial_input),
+    cmocka_unit_test (test_lines_a_guest_causes),
     cmocka_unit_test (test_panics),
   };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A queue's own reset by the registers of virtio-mmio (2.6.1, 4.2.2.1), of a disk whose
- * thread has reads under way. */
+/* The registers of virtio-mmio: a queue's own reset (2.6.1, 4.2.2.1) of a disk whose thread has
+ * reads under way; what is frozen, out of order or not there. */
 #include "tap-main.h"
 
 #include "tests/support/guest-ram.h"
@@ -157,6 +157,98 @@ test_reset_under_requests (void **state)
   end ();
 }
 
+/* Once a queue is ready nothing behind what was checked changes, nor do features. */
+static void
+test_what_is_frozen (void **state)
+{
+  static const unsigned registers[] = {
+    VIRTIO_MMIO_QUEUE_DESC_LOW, VIRTIO_MMIO_QUEUE_DESC_HIGH, VIRTIO_MMIO_QUEUE_DRIVER_LOW,
+    VIRTIO_MMIO_QUEUE_DRIVER_HIGH, VIRTIO_MMIO_QUEUE_DEVICE_LOW, VIRTIO_MMIO_QUEUE_DEVICE_HIGH,
+    VIRTIO_MMIO_QUEUE_SIZE,
+  };
+
+  begin (true);
+  for (unsigned i = 0; i < G_N_ELEMENTS (registers); i++)
+    set (registers[i], 0xffffff00);
+  set (VIRTIO_MMIO_QUEUE_READY, 1);
+  set (VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+  set (VIRTIO_MMIO_DRIVER_FEATURES, UINT32_MAX);
+  set (VIRTIO_MMIO_STATUS, 15);
+  assert_int_equal (get (VIRTIO_MMIO_STATUS), 15);
+  assert_int_equal (dev->accepted, UINT64_C (0x101) << 32);
+  put_reads ();
+  set (VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+  while (used () < REQUESTS)
+    sched_yield ();
+  for (unsigned i = 0; i < REQUESTS; i++)
+    assert_int_equal (((uint8_t *) at (RAM_DATA + i * STEP))[64], VIRTIO_BLK_S_OK);
+  end ();
+}
+
+/* Steps that are left out, and bits that were not offered. */
+static void
+test_status (void **state)
+{
+  begin (true);
+  set (VIRTIO_MMIO_STATUS, 0);
+  put_reads ();
+  set (VIRTIO_MMIO_STATUS, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_DRIVER_OK);
+  assert_int_equal (get (VIRTIO_MMIO_STATUS), 3); /* nothing was agreed */
+  set (VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+  set (VIRTIO_MMIO_DRIVER_FEATURES, 0x80000001);
+  set (VIRTIO_MMIO_STATUS, 15);
+  assert_int_equal (get (VIRTIO_MMIO_STATUS), 3);
+  set (VIRTIO_MMIO_DRIVER_FEATURES, 1);
+  set (VIRTIO_MMIO_STATUS, 11);
+  assert_int_equal (get (VIRTIO_MMIO_STATUS), 11);
+  set (VIRTIO_MMIO_STATUS, 3); /* bits are gained, or all are lost */
+  assert_int_equal (get (VIRTIO_MMIO_STATUS), 11);
+  start_queue (32);
+  set (VIRTIO_MMIO_QUEUE_NOTIFY, 0); /* before DRIVER_OK */
+  vdev_hold (dev);
+  assert_int_equal (used (), 0);
+  vdev_release (dev);
+  set (VIRTIO_MMIO_STATUS, 15);
+  while (used () < REQUESTS)
+    sched_yield ();
+  end ();
+}
+
+/* Numbers of queues that there are not, also negative ones, and one that is not ready. */
+static void
+test_doorbells_of_nothing (void **state)
+{
+  static const uint32_t wild[] = { 1, 63, 64, 255, 65535, 65536, INT32_MAX, 0x80000000, UINT32_MAX };
+
+  begin (true);
+  put_reads ();
+  for (unsigned i = 0; i < G_N_ELEMENTS (wild); i++)
+    {
+      set (VIRTIO_MMIO_QUEUE_NOTIFY, wild[i]);
+      set (VIRTIO_MMIO_QUEUE_SEL, wild[i]);
+      assert_int_equal (get (VIRTIO_MMIO_QUEUE_SIZE_MAX), 0);
+      set (VIRTIO_MMIO_QUEUE_SIZE, 8);
+      set (VIRTIO_MMIO_QUEUE_READY, 1);
+      assert_int_equal (get (VIRTIO_MMIO_QUEUE_READY), 0);
+      set (VIRTIO_MMIO_QUEUE_READY, 0);
+      set (VIRTIO_MMIO_QUEUE_RESET, 1);
+    }
+  set (VIRTIO_MMIO_QUEUE_SEL, 0);
+  assert_int_equal (get (VIRTIO_MMIO_QUEUE_READY), 1);
+  vdev_hold (dev);
+  assert_int_equal (used (), 0);
+  vdev_release (dev);
+  set (VIRTIO_MMIO_QUEUE_READY, 0);
+  set (VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+  vdev_hold (dev);
+  assert_int_equal (used (), 0);
+  vdev_release (dev);
+  set (VIRTIO_MMIO_QUEUE_READY, 1);
+  while (used () < REQUESTS)
+    sched_yield ();
+  end ();
+}
+
 static void
 test_what_resets_nothing (void **state)
 {
@@ -183,6 +275,9 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_reset_under_requests),
     cmocka_unit_test (test_what_resets_nothing),
+    cmocka_unit_test (test_what_is_frozen),
+    cmocka_unit_test (test_status),
+    cmocka_unit_test (test_doorbells_of_nothing),
   };
 
   return cmocka_run_group_tests_name ("vmm-mmio", tests, NULL, NULL);

@@ -92,7 +92,7 @@ write_register (struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
       regs->queue_sel = value;
       break;
     case VIRTIO_MMIO_QUEUE_NOTIFY: /* a doorbell that no ioeventfd caught */
-      vdev_kick (regs->dev, value & 0xffff);
+      vdev_kick (regs->dev, value); /* its number, for NOTIFICATION_DATA is not offered */
       break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
       atomic_fetch_and (&mmio->interrupts, ~value);
