@@ -7,13 +7,16 @@ import os
 import pathlib
 import re
 import socket
+import struct
 import sys
-
+import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 import tap
 from agent import Agent
+from packets import DATA, HELLO, Extended, Packets
 from tap import check, equal, note
 from wire import LibvirtLike, ProxmoxLike
 
@@ -44,6 +47,84 @@ def test_nothing_unsolicited():
             equal(line.sock.recv(1), None, "unsolicited byte")
         except TimeoutError:
             pass
+
+
+def test_an_error_is_one_compact_line_too():
+    with Agent() as agent, agent.line() as line:
+        for bad in (b'{"execute":"guest-nope"}', b"garbage", b'{"execute":"guest-sync"}',
+                    b'\xef\xbb\xbf{"execute":"guest-ping"}', b'{"execute":"guest-exec","arguments":{"input-data":"eA=="}}'):
+            line.send(bad + b"\n")
+            reply = line.read_line()
+            check(re.fullmatch(rb'\{"error": \{"class": "\w+", "desc": "(?:[^"\\]|\\.)*"\}\}', reply), reply)
+        line.ask("guest-ping")
+        equal(line.buffer, b"", "bytes behind the last reply")
+
+
+def test_extras_stay_on_a_channel_of_their_own():
+    """Events and streams are begun on the extended one only, and never come here."""
+    with Extended() as agent, agent.line() as line, Packets(agent.extended) as host:
+        for name in ("pvt-subscribe", "pvt-exec"):
+            error = line.ask_raw(json.dumps({"execute": name}) + "\n")["error"]
+            equal(error["class"], "CommandNotFound", f"{name}: {error}")
+        host.hello()
+        host.ask(2, "pvt-subscribe", heartbeat_ms=100, events=["all"])
+        host.reply(2)
+        beats = 0
+        while beats < 5:
+            beats += host.read()[0] == DATA
+        # A greeting of the other dialect is one bad line.
+        line.send(struct.pack("<BBHII", HELLO, 0, 0, 0, 2) + b"{}\n")
+        check("error" in json.loads(line.read_line()), "a packet")
+        line.ask("guest-ping")
+        equal(line.buffer, b"", "unsolicited bytes")
+
+
+# What is there on every Linux, with nothing in it.
+BARE = {"proc/self/mountinfo": "", "proc/diskstats": "", "proc/loadavg": "0.00 0.00 0.00 1/1 1\n",
+        "proc/stat": "cpu 0 0\n", "proc/net/route": "", "sys/block": None, "sys/class/net": None,
+        "sys/devices/system/cpu/present": "0\n", "sys/devices/system/cpu/online": "0\n",
+        "sys/devices/system/cpu/cpu0": None}
+
+
+def test_what_there_is_none_of_is_no_error():
+    """One error among several questions ends guestinfo of virsh and the poll of KubeVirt."""
+    with tempfile.TemporaryDirectory(prefix="pvt-bare-") as root:
+        for name, text in BARE.items():
+            path = pathlib.Path(root) / name
+            (path if text is None else path.parent).mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                path.write_text(text)
+        with Agent("--root", root) as agent, agent.line() as line:
+            for name in ("guest-get-users", "guest-get-fsinfo", "guest-get-disks", "guest-get-diskstats",
+                         "guest-get-memory-blocks", "pvt-get-filesystems"):
+                equal(line.ask(name), [], name)
+            check("id" not in line.ask("guest-get-osinfo"), "no os-release")
+            for name in ("guest-get-host-name", "guest-get-timezone", "guest-get-load", "guest-get-vcpus",
+                         "guest-network-get-interfaces"):
+                line.ask(name)
+
+
+def test_what_kubevirt_and_ansible_send():
+    """Their requests, word for word, and what they look for in the replies."""
+    with Agent() as agent, agent.line() as line:
+        supported = line.ask("guest-info")["supported_commands"]
+        for name in ("guest-exec", "guest-file-read", "guest-set-user-password", "guest-ssh-get-authorized-keys",
+                     "guest-get-load", "guest-get-cpustats", "guest-get-diskstats", "guest-network-get-route"):
+            check({"enabled": True, "name": name, "success-response": True} in supported, name)
+        handle = line.ask_raw('{"execute":"guest-file-open", "arguments": { "path": "/dev/zero", "mode":"r" } }\n')["return"]
+        read = line.ask_raw(f'{{"execute":"guest-file-read", "arguments": {{ "handle": {handle} }} }}\n')["return"]
+        equal((read["count"], len(read["buf-b64"])), (4096, 5464), "without a count")
+        line.ask("guest-file-close", handle=handle)
+        pid = line.ask_raw('{"execute": "guest-exec", "arguments": { "path": "true", "arg": [ ], '
+                           '"capture-output":true } }\n')["return"]["pid"]
+        check(pid > 0, pid)
+        deadline = time.monotonic() + 60
+        while not (status := line.ask("guest-exec-status", pid=pid))["exited"]:
+            check(time.monotonic() < deadline, status)
+            time.sleep(0.01)
+        equal(status["exitcode"], 0, status)
+        # CloudStack compares this text.
+        equal(line.ask_raw('{"execute":"guest-fsfreeze-status"}\n'), {"return": "thawed"}, "status")
 
 
 def test_delimiter_only_before_a_delimited_sync():

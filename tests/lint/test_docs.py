@@ -106,6 +106,20 @@ def test_verbs_of_the_page():
           "verbs that the page describes")
 
 
+def test_rules_of_the_channel_have_their_tests():
+    """Each row of the table names some, and each that is named is one."""
+    text = read("tests/integration/README.md")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| rule")]
+    check(len(rows) > 8, "the table was not found")
+    for row in rows + [text[text.index("Scripted clients"):].replace("\n", " ")]:
+        named = re.findall(r"((?:guest/)?test_\w+): ((?:\w+, )*\w+)", row)
+        check(named, f"no test: {row}")
+        for program, tests in named:
+            path = TREE / "tests" / (program if "/" in program else f"integration/{program}")
+            there = set(re.findall(r"^def test_(\w+)", path.with_suffix(".py").read_text(), re.M))
+            equal(set(tests.split(", ")) - there, set(), f"no tests of {program}")
+
+
 HELP = """Verbs:
   ping GUEST                         is it there?
   new verb GUEST [--way up|down]...  -x, .y

@@ -3,8 +3,10 @@
 """Shell scripts that packages are made with and that they bring: shellcheck, and sh's own eyes."""
 
 import pathlib
+import re
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGING = HERE.parents[1] / "packaging"
@@ -33,6 +35,24 @@ def test_openrc_script():
     done = subprocess.run(["shellcheck", "-s", "sh", "-e", "SC2034", PACKAGING / "openrc/pvtools-agent.initd"],
                           capture_output=True, text=True, check=False)
     equal(done.stdout, "", "shellcheck")
+
+
+def test_who_asks_for_a_reboot():
+    """After an upgrade: marks of Debian and SUSE, the program of dnf; and nobody."""
+    script = (PACKAGING / "../agent/upgrade/upgrade-agent").read_text()
+    function = re.search(r"^wants_reboot\(\) \{.*?^\}$", script, re.M | re.S).group()
+    for mark, code, wanted in ((None, None, 1), ("reboot-required", None, 0), ("reboot-needed", 0, 0), (None, 1, 0),
+                               (None, 0, 1), (None, 3, 1), ("reboot-needlessly", None, 1)):
+        with tempfile.TemporaryDirectory() as name:
+            place = pathlib.Path(name)
+            if mark:
+                (place / mark).touch()
+            if code is not None:
+                (place / "needs-restarting").write_text(f"#!/bin/sh\n[ \"$1\" = -r ] && exit {code}\nexit 9\n")
+                (place / "needs-restarting").chmod(0o755)
+            done = subprocess.run(["/bin/sh", "-c", f"set -eu\n{function}\nwants_reboot"], check=False,
+                                  env={"PATH": name, "PVT_MARKS": name}, capture_output=True, text=True)
+        equal((done.returncode, done.stderr), (wanted, ""), (mark, code))
 
 
 def test_help_of_the_scripts():
