@@ -17,8 +17,8 @@ import tap
 from tap import check, equal, note
 
 WORK = tempfile.TemporaryDirectory(prefix="pvt-rpm-test-")
-PACKAGES = ["libpvtools-devel", "libpvtools0", "pvtools", "pvtools-agent", "pvtools-agent-drivers", "pvtools-doc",
-            "pvtools-exporter", "pvtools-vmm"]
+PACKAGES = ["libpvtools-devel", "libpvtools0", "pvtools", "pvtools-agent", "pvtools-agent-drivers", "pvtools-agent-selinux",
+            "pvtools-doc", "pvtools-exporter", "pvtools-vmm"]
 
 
 def run(*words, code=0, **keywords):
