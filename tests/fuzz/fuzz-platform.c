@@ -14,8 +14,10 @@
 #include "agent/platform/osrelease.h"
 #include "agent/platform/pressure.h"
 #include "agent/platform/resolv.h"
+#include "agent/platform/session-file.h"
 #include "agent/platform/stat.h"
 #include "agent/platform/logins.h"
+#include "agent/platform/udev-data.h"
 #include "agent/platform/users.h"
 #include "agent/platform/virtio-bus.h"
 
@@ -40,10 +42,13 @@ static void
 users (const char *data, gsize len)
 {
   g_autoptr (GArray) array = g_array_new (FALSE, FALSE, sizeof (PvtUser));
+  PvtSessionFile session;
   char name[33];
 
   pvt_utmp_parse (data, len, array);
   pvt_passwd_find (data, len, 1000, name, sizeof name);
+  pvt_session_file_parse (data, len, &session);
+  g_free (pvt_udev_data_property (data, len, "ID_SERIAL"));
 }
 
 static void

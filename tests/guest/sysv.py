@@ -47,9 +47,10 @@ HOOKS = [
 def mirror():
     """The host's own. The archive of security updates drops a release before this one does."""
     for path in base.own_sources(base.own_release()[1]):
-        found = re.search(r"\bhttps?://\S+/debian(?=[\s/])", pathlib.Path(path).read_text(errors="replace"))
+        found = re.search(r"^(?:URIs:|deb).*?(https?://\S+/debian)(?=[\s/])",
+                          pathlib.Path(path).read_text(errors="replace"), re.M)
         if found:
-            return found.group(0)
+            return found.group(1)
     return "http://deb.debian.org/debian"
 
 

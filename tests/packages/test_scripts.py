@@ -17,7 +17,7 @@ from tap import check, equal
 
 SCRIPTS = ["install.sh", "build-deb", "build-rpm", "build-tar", "rpm/take-over", "debian/pvtools-agent.postinst",
            "debian/pvtools-agent.prerm", "debian/pvtools-agent.postrm", "debian/pvtools-agent-drivers.postinst",
-           "debian/pvtools-agent-drivers.prerm", "debian/pvtools-agent-drivers.postrm", "man/fill-help",
+           "debian/pvtools-agent-drivers.prerm", "debian/pvtools-agent-drivers.postrm", "man/fill-help", "sysv/pvtools-agent",
            "../agent/upgrade/upgrade-agent", "../agent/upgrade/upgrade-deb", "../agent/upgrade/upgrade-rpm",
            "../agent/upgrade/upgrade-tar",
            "../agent/hooks/ssh-host-keys", "../drivers/linux/chrony-refclock", "../drivers/linux/initramfs-hook",
@@ -56,7 +56,7 @@ def test_who_asks_for_a_reboot():
 
 
 def test_help_of_the_scripts():
-    for name in ("install.sh", "build-deb", "build-rpm"):
+    for name in ("install.sh", "build-deb", "build-rpm", "build-tar"):
         done = subprocess.run([PACKAGING / name, "--help"], capture_output=True, text=True, check=True)
         check(name in done.stdout and "set -" not in done.stdout, done.stdout)
 

@@ -7,10 +7,10 @@ import subprocess
 
 from tap import check, equal
 
-LOOP = """
+LOOP = r"""
 while read -r words; do
   sh -c "$words" 2>&1 < /dev/null
-  echo "END $?"
+  printf '\nEND %s\n' $?
 done
 """
 
@@ -32,7 +32,7 @@ class Container:
         while not (line := self.process.stdout.readline()).startswith("END "):
             check(line, f"the container ended: {lines}")
             lines.append(line)
-        text = "".join(lines)
+        text = "".join(lines)[:-1]  # what it printed may have had no newline at its end
         equal(int(line.split()[1]), code, f"{words}: {text}")
         return text
 

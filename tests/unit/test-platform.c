@@ -19,6 +19,8 @@
 #include "agent/platform/resolv.h"
 #include "agent/platform/stat.h"
 #include "agent/platform/logins.h"
+#include "agent/platform/session-file.h"
+#include "agent/platform/udev-data.h"
 #include "agent/platform/users.h"
 
 #include <unistd.h>
@@ -327,6 +329,44 @@ users (void **state G_GNUC_UNUSED)
 }
 
 static void
+session_file (void **state G_GNUC_UNUSED)
+{
+  static const char text[] = "# This is private data. Do not parse.\nUID=1000\nUSER=seed\nACTIVE=1\nSTATE=active\n"
+                             "TYPE=tty\nCLASS=user-early\nREALTIME=1700000000000000";
+  static const char *const without[] = { "USER=x\nCLASS=user\nSTATE=active\n", "UID=\n", "UID=-1\n", "UID=4294967296\n",
+                                         "XUID=1\n", "" };
+  static const char *const no_logins[] = { "UID=0\nCLASS=greeter\nSTATE=active\n", "UID=0\nCLASS=user\nSTATE=closing\n",
+                                           "UID=0\nCLASS=user\n", "UID=0\nSTATE=active\n" };
+  PvtSessionFile session;
+
+  assert_true (pvt_session_file_parse (text, sizeof text - 1, &session));
+  assert_int_equal (session.uid, 1000);
+  assert_string_equal (session.user, "seed");
+  assert_true (session.is_login);
+  assert_true (session.start_us == G_GUINT64_CONSTANT (1700000000000000));
+  for (guint i = 0; i < G_N_ELEMENTS (without); i++)
+    assert_false (pvt_session_file_parse (without[i], strlen (without[i]), &session));
+  for (guint i = 0; i < G_N_ELEMENTS (no_logins); i++)
+    {
+      assert_true (pvt_session_file_parse (no_logins[i], strlen (no_logins[i]), &session));
+      assert_false (session.is_login);
+    }
+}
+
+static void
+udev_data (void **state G_GNUC_UNUSED)
+{
+  static const char text[] = "S:disk/by-id/ata-QM00001\nI:123\nE:ID_SERIAL_SHORT=short\nE:ID_SERIAL=QEMU_QM00001\nE:EMPTY=";
+  g_autofree char *serial = pvt_udev_data_property (text, sizeof text - 1, "ID_SERIAL");
+  g_autofree char *empty = pvt_udev_data_property (text, sizeof text - 1, "EMPTY");
+
+  assert_string_equal (serial, "QEMU_QM00001");
+  assert_string_equal (empty, "");
+  assert_null (pvt_udev_data_property (text, sizeof text - 1, "ID_MODEL"));
+  assert_null (pvt_udev_data_property ("E:A", 3, "A"));
+}
+
+static void
 names_of_passwd (void **state G_GNUC_UNUSED)
 {
   static const char text[] = "root:x:0:0:root:/root:/bin/sh\nbad\n:x:7:7::/:\nlong-0123456789012345678901234567890:x:8:8::/:\n"
@@ -519,7 +559,8 @@ main (void)
     cmocka_unit_test (processors),        cmocka_unit_test (memory_blocks),
     cmocka_unit_test (many_memory_blocks),
     cmocka_unit_test (resolver),          cmocka_unit_test (os_release),
-    cmocka_unit_test (users), cmocka_unit_test (names_of_passwd),             cmocka_unit_test (disk_places),
+    cmocka_unit_test (users), cmocka_unit_test (names_of_passwd), cmocka_unit_test (session_file),
+    cmocka_unit_test (udev_data), cmocka_unit_test (disk_places),
     cmocka_unit_test (stacked_disks),     cmocka_unit_test (a_ring_of_slaves_ends),
     cmocka_unit_test (group_of_programs),
     cmocka_unit_test (nvme_page),         cmocka_unit_test (netlink_survives_anything),
