@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define CHUNK (128 * 1024)
@@ -19,6 +20,10 @@
 #define PIPE_SIZE (1024 * 1024)
 /* Each has a thread. */
 #define MAX_TRANSFERS 128
+
+/* SELinux's, and longer than its labels are. */
+#define LABEL "security.selinux"
+#define MAX_LABEL 4096
 
 typedef struct
 {
@@ -96,6 +101,21 @@ move_chunk (Transfer *transfer, int from, int to, char *chunk)
   return FALSE;
 }
 
+/* Of the file that is replaced: a new one has the directory's, and under SELinux it is by
+ * its label alone that a service may read its file (xattr(7), setfiles(8)). */
+static void
+keep_label (Transfer *transfer)
+{
+  char label[MAX_LABEL], fresh[MAX_LABEL];
+  gssize n = getxattr (transfer->path, LABEL, label, sizeof label);
+  gssize m = n > 0 ? fgetxattr (transfer->file, LABEL, fresh, sizeof fresh) : -1;
+
+  if (n <= 0 || (n == m && memcmp (label, fresh, (gsize) n) == 0))
+    return;
+  if (fsetxattr (transfer->file, LABEL, label, (gsize) n, 0) < 0)
+    note_error (transfer, "keep the label of");
+}
+
 /* On disk before it is seen under its name. */
 static void
 put_in_place (Transfer *transfer)
@@ -108,6 +128,7 @@ put_in_place (Transfer *transfer)
     note_error (transfer, "change the owner of");
   if (fchmod (transfer->file, target->mode) < 0)
     note_error (transfer, "change the mode of");
+  keep_label (transfer);
   if (target->mtime >= 0 && futimens (transfer->file, times) < 0)
     note_error (transfer, "change the time of");
   if (transfer->error == NULL && fsync (transfer->file) < 0)

@@ -8,12 +8,15 @@ import contextlib
 import os
 import pathlib
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
+import cli
 import selinux
+import signed
 import tap
 from stock import Guest, sh
 from tap import Skip, check, equal, note
@@ -24,6 +27,7 @@ EXTRA = {"etc/pvtools/hooks.d/10-test": (HOOK, 0o755)}
 AGENT, PROGRAM = "system_u:system_r:pvtools_agent_t:s0", "system_u:system_r:pvtools_agent_unconfined_t:s0"
 DENIED = "{ cat /var/log/audit/audit.log*; dmesg; } | grep -a 'avc: *denied' | grep -a pvtools_agent || true"
 MODE = os.environ.get("PVT_SELINUX", "enforcing=1")
+LABELS = "for p in $(pidof pvtools-agent); do tr -d '\\0' < /proc/$p/attr/current; echo; done"
 
 
 class Confined(Guest):
@@ -60,12 +64,21 @@ def check_nothing_is_denied():
     check(not found, "\n".join(found[-40:]))
 
 
+def check_domain():
+    """The agent and its guardian."""
+    equal(set(run(LABELS).split()), {AGENT}, "processes")
+
+
+def host(verb, *words, **keywords):
+    done = cli.run(verb, f"unix:{guest.vm().extended_socket}", *words, timeout=600, **keywords)
+    equal(done.returncode, 0, f"{verb}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
 def test_the_agent_is_in_its_domain():
     equal(run("cat /sys/fs/selinux/enforce").strip(), MODE[-1], "enforcing")
     equal(run("systemctl is-active pvtools-agent auditd").split(), ["active", "active"], "services")
-    # The agent and its guardian.
-    labels = set(run("for p in $(pidof pvtools-agent); do tr -d '\\0' < /proc/$p/attr/current; echo; done").split())
-    equal(labels, {AGENT}, "processes")
+    check_domain()
     for path, kind in (("/usr/sbin/pvtools-agent", "exec"), ("/etc/pvtools", "conf"), ("/run/pvtools", "runtime"),
                        ("/etc/pvtools/hooks.d/10-test", "unconfined_exec"),
                        ("/usr/lib/pvtools/upgrade-agent", "unconfined_exec")):
@@ -126,6 +139,19 @@ def test_files_everywhere():
     check_nothing_is_denied()
 
 
+def test_streams_and_terminals():
+    """What is copied over a file has its label."""
+    with tempfile.TemporaryDirectory(prefix="pvt-copy-") as name:
+        host("cp", "-q", ":/etc/shadow", f"{name}/shadow")
+        host("cp", "-q", f"{name}/shadow", ":/etc/shadow")
+        host("cp", "-q", f"{name}/shadow", ":/srv/unlabelled")
+    equal(run("stat -c %C /etc/shadow | cut -d: -f3").strip(), "shadow_t", "its label")
+    check("/dev/pts/" in host("exec", "-t", "--", "sh", "-c", "tty; ls -Z $(tty)"), "a terminal")
+    equal(host("exec", "-u", "nobody", "--", "sh", "-c", "id -un; cat /proc/self/attr/current").replace("\0", "").split(),
+          ["nobody", PROGRAM], "another user")
+    check_nothing_is_denied()
+
+
 def test_keys_and_passwords():
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvb2Jhcg test"
     ask("guest-ssh-add-authorized-keys", username="root", keys=[key])
@@ -153,22 +179,22 @@ def test_clock_processors_memory():
     check_nothing_is_denied()
 
 
-def test_the_helper_of_upgrades_runs():
-    with guest.line(180) as line:
-        try:
-            line.ask("pvt-upgrade", package=base64.b64encode(b"none").decode(),
-                     signature=base64.b64encode(b"none").decode())
-            raise AssertionError("it was taken")
-        except AgentError as error:
-            note(error.desc)
-            check("ermission" not in error.desc, error.desc)
+def test_upgraded_by_the_host():
+    """The helper checks and installs outside of the domain; the new agent is in it, its files are labelled."""
+    signer = signed.Signer("ours")
+    package = signer.sign(signed.package("0.2"))
+    run("mkdir -p /etc/pvtools/keys.d")
+    host("cp", "-q", signer.public, ":/etc/pvtools/keys.d/ours.gpg")
+    note(host("upgrade", package).strip())
+    equal(guest.patiently("dpkg-query -W -f '${Version}' pvtools-agent").strip(), "0.2", "version")
+    equal(guest.patiently("stat -c %C /usr/sbin/pvtools-agent").strip(), "system_u:object_r:pvtools_agent_exec_t:s0", "label")
+    check_domain()
     check_nothing_is_denied()
 
 
 def test_the_next_boot():
     guest.reboot()
-    labels = set(run("for p in $(pidof pvtools-agent); do tr -d '\\0' < /proc/$p/attr/current; echo; done").split())
-    equal(labels, {AGENT}, "processes")
+    check_domain()
     check_nothing_is_denied()
 
 
@@ -200,4 +226,4 @@ def test_what_booleans_forbid_is_denied():
 
 
 if __name__ == "__main__":
-    tap.story(globals(), guest)
+    tap.story(globals(), guest, signed)

@@ -195,6 +195,22 @@ def test_cp_both_ways():
         cli.expect(2, "cp", agent.address, source, here / "y")
 
 
+def test_cp_keeps_the_label_of_what_it_replaces():
+    with Extended() as agent:
+        source, old = agent.here / "source", agent.here / "old"
+        source.write_text("new")
+        old.write_text("old")
+        label = b"system_u:object_r:shadow_t:s0\0"
+        try:
+            os.setxattr(old, "security.selinux", label)
+        except OSError as error:
+            raise Skip(f"no file here can be labelled: {error}") from None
+        cli.expect(0, "cp", agent.address, source, f":{old}")
+        equal((old.read_text(), os.getxattr(old, "security.selinux")), ("new", label), "the file")
+        cli.expect(0, "cp", agent.address, source, f":{agent.here}/fresh")
+        equal((agent.here / "fresh").read_text(), "new", "a fresh one")
+
+
 def test_cp_of_trees():
     with Extended() as agent:
         here = agent.here

@@ -59,6 +59,17 @@ def test_the_agents_package():
     check("systemctl --quiet restart pvtools-agent.service" in scripts, scripts)
 
 
+def test_the_policys_package():
+    package = build("one")["pvtools-agent-selinux"]
+    files = run("rpm", "-qlp", package).split()
+    for name in ("/usr/share/selinux/packages/targeted/pvtools.pp.bz2",
+                 "/usr/share/selinux/devel/include/distributed/pvtools.if"):
+        check(name in files, f"{name} is not in {files}")
+    scripts = run("rpm", "-qp", "--scripts", package)
+    check("-X 200" in scripts and "restorecon" in scripts, scripts)
+    check("pvtools-agent-selinux" in run("rpm", "-qp", "--recommends", build("one")["pvtools-agent"]), "recommended")
+
+
 def test_what_is_in_them_is_the_same_from_another_path():
     sums = []
     for packages in (build("one"), build("another-and-longer", TZ="Asia/Kathmandu")):
