@@ -102,7 +102,8 @@ def test_the_drivers_package_is_installed():
     root().run("mkdir /root/drivers; cp packages/pvtools-agent-drivers_*.deb /root/drivers; cd /root/drivers\n"
                "dpkg-scanpackages --multiversion . > Packages")
     with fresh_guest({"archive": sorted((root().root / "root/drivers").iterdir())}) as guest:
-        log = guest.job(f"{ARCHIVE}yes | {line}")
+        # The RAM disk is packed by an emulated processor.
+        log = guest.wait_job(guest.start_job(f"{ARCHIVE}yes | {line}"), 2400)
         check("update-initramfs: Generating" in log, log)
         guest.run("dpkg -V pvtools-agent-drivers; lsinitramfs /boot/initrd.img-* | grep -q virtio_blk", timeout=600)
 
