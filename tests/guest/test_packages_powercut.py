@@ -3,39 +3,29 @@
 """The power goes at some moment of an installation or an upgrade: the guest boots with a
 working agent, old or new, and what was begun can be finished.
 
-QEMU is killed with SIGKILL. Each boot writes into a qcow2 layer of its own, whose tables
-reach the file when the guest flushes its disk: what it has not flushed is lost, as with a
-disk's own cache. The moments are chosen by chance, by the lines that dpkg and the upgrade
-write about themselves and some time after one; the seed is printed, PVT_SEED repeats it.
-PVT_LONG=1 has more of them.
+cuts.py has what a power cut is here, and how its moment is chosen. PVT_LONG=1 has more of
+them; test_packages_powercut_rpm.py has those of RPMs.
 """
 
 import os
 import pathlib
-import random
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-import cli
+import cuts
 import debs
 import signed
-import stock
 import tap
+from cuts import chance
 from tap import check, equal, note
 from upgrades import Upgrades
 
-SEED = int(os.environ.get("PVT_SEED") or time.time_ns() % 1_000_000)
 TRIALS = 20 if os.environ.get("PVT_LONG") else 2
 LINE = re.compile(r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:startup|install|upgrade|configure|status|remove|conffile)|state )",
                   re.M)
-chance = random.Random(SEED)
 ours = signed.Signer("ours")
 
 
@@ -43,57 +33,8 @@ def folders():
     return {"old": [debs.deb("pvtools-agent")], "new": [debs.deb("pvtools-agent", debs.NEWER)], "keys": [ours.public]}
 
 
-class Guest(stock.Guest):
-    """Its disk outlives it."""
-
-    def __init__(self):
-        super().__init__(folders)
-        self.place = pathlib.Path(tempfile.mkdtemp(prefix="pvt-cut-"))
-        self.layers = [self.place / "base.img"]
-        # The cache may drop its name meanwhile.
-        try:
-            os.link(stock.image(), self.layers[0])
-        except OSError:
-            shutil.copy(stock.image(), self.layers[0])
-
-    def vm(self):
-        if not self.machine:
-            layer = self.place / f"layer{len(self.layers)}.qcow2"
-            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(self.layers[-1]), "-F",
-                            "qcow2" if len(self.layers) > 1 else "raw", str(layer)], check=True)
-            self.layers.append(layer)
-            self.machine = stock.machine(self.folders(), overlay=layer).__enter__()
-            self.machine.wait_agent(900)
-        return self.machine
-
-    def watch(self):
-        """From here on the console has a line for each step of dpkg and of the upgrade."""
-        self.start_job("mkdir -p /var/lib/pvtools; touch /var/log/dpkg.log\n"
-                       "tail -n 0 -F /var/log/dpkg.log /var/lib/pvtools/upgrade/state > /dev/console 2> /dev/null")
-        return len(LINE.findall(self.vm().console.read_text(errors="replace")))
-
-    def cut(self, before, number, after):
-        """The power goes @after seconds behind that line since @before, or when none comes any more."""
-        seen, since = 0, time.monotonic()
-        while seen < number and time.monotonic() - since < 60:
-            now = len(LINE.findall(self.vm().console.read_text(errors="replace"))) - before
-            if now > seen:
-                seen, since = now, time.monotonic()
-            time.sleep(0.02)
-        time.sleep(after)
-        self.machine.process.kill()
-        lines = LINE.split(self.machine.console.read_text(errors="replace"))
-        note(f"cut {after:.2f} s behind line {seen}:{lines[-1].splitlines()[0] if seen and lines[-1] else ''}")
-        self.machine.__exit__(None, None, None)
-        self.machine = None
-
-    def close(self):
-        super().close()
-        shutil.rmtree(self.place)
-
-
-guest = Guest()
-note(f"PVT_SEED={SEED}")
+guest = cuts.Guest(folders, LINE, "/var/log/dpkg.log", "/var/lib/pvtools/upgrade/state")
+note(f"PVT_SEED={cuts.SEED}")
 
 
 def status():
@@ -102,9 +43,7 @@ def status():
 
 def check_works(allowed=("pvtools-agent", "qemu-ga")):
     """Somebody answers, and does what it is told."""
-    name = guest.patiently("readlink /proc/$(pidof pvtools-agent qemu-ga | tr ' ' '\\n' | sort -n | head -1)/exe")
-    name = pathlib.Path(name.strip()).name
-    check(name in allowed, f"{name} answers")
+    name = guest.who(allowed)
     note(f"after the boot {name} answers; pvtools-agent: {status() or 'not installed'}")
 
 
@@ -133,14 +72,6 @@ def test_upgrades_and_downgrades_by_dpkg():
         cut_dpkg("old" if trial % 2 else "new")
 
 
-def cut_upgrade(path, number, after, *words):
-    before = guest.watch()
-    running = cli.start("upgrade", upgrades.address(), ours.sign(path), *words)
-    guest.cut(before, number, after)
-    running.kill()
-    running.communicate()
-
-
 def wait_for_end():
     upgrades.wait_for_end()
     equal(guest.patiently("dpkg --audit").strip(), "", "dpkg's audit")
@@ -150,7 +81,7 @@ def test_upgrades_from_the_host():
     guest.run("mkdir -p /etc/pvtools/keys.d; cp /debs/keys/ours.gpg /etc/pvtools/keys.d/; sync")
     for trial in range(TRIALS):
         old, new = status().split()[0], f"0.2.{trial}"
-        cut_upgrade(signed.package(new), chance.randrange(15), chance.uniform(0, 2))
+        guest.cut_upgrade(upgrades, ours.sign(signed.package(new)), chance.randrange(15), chance.uniform(0, 2))
         check_works(["pvtools-agent"])
         wait_for_end()
         check_works(["pvtools-agent"])
@@ -163,11 +94,7 @@ def test_a_new_agent_that_does_not_run_is_gone_after_the_boot():
 
     def break_agent(tree):
         (tree / "usr/sbin/pvtools-agent").write_text("#!/bin/sh\nexit 7\n")
-    before = guest.watch()
-    running = upgrades.start(ours.sign(signed.package("0.3", break_agent)), "--wait", "30")
-    guest.cut(before, 0, 2)
-    running.kill()
-    running.communicate()
+    guest.cut_upgrade(upgrades, ours.sign(signed.package("0.3", break_agent)), 0, 2, "--wait", "30", until="state waiting")
     check_works(["pvtools-agent"])
     wait_for_end()
     equal(status(), old, "what is installed")

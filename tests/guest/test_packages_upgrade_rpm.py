@@ -15,37 +15,25 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-import cache
 import debs
 import rpms
 import signed
 import stock
 import tap
+from rpms import in_spec
 from signed import WORK, Signer
 from tap import check, equal, note
 from upgrades import SHORT, SILENT, Upgrades
 
-# rpm, without what only rpmbuild needs of it, and what the guests' root has not.
-RPM = ["rpm", "rpm-common", "librpm9", "librpmio9", "liblua5.3-0"]
-# Debian's database is a user's.
-PREPARE = """dpkg -P qemu-guest-agent
-dpkg --force-depends -i /debs/rpm/*.deb
-mkdir -p /etc/rpm
-echo '%_dbpath /var/lib/rpm' > /etc/rpm/macros
-rpm --initdb
+PREPARE = f"""dpkg -P qemu-guest-agent
+{rpms.PREPARE_DATABASE}
 rpm --install /debs/first/system.rpm /debs/first/pvtools-agent-[0-9]*.rpm
 """
 ours, theirs = Signer("ours"), Signer("theirs")
 
 
-def download(target):
-    target.mkdir()
-    stock.apt_get(target, "download", *RPM)
-
-
 def folders():
-    return {"rpm": cache.make("rpmdebs", cache.key(*RPM), download).glob("*.deb"),
-            "first": [rpms.system(), rpms.built()], "keys": [ours.public]}
+    return {"rpm": rpms.debs_of_rpm(), "first": [rpms.system(), rpms.built()], "keys": [ours.public]}
 
 
 guest = stock.Guest(folders)
@@ -67,10 +55,6 @@ upgrades = Upgrades(guest, installed)
 
 def replaced(text, number):
     return lambda tree: (tree / "usr/sbin/pvtools-agent").write_text(text.format(number))
-
-
-def in_spec(old, new):
-    return lambda spec: spec.replace(old, new, 1)
 
 
 def test_installed():

@@ -11,12 +11,34 @@ import subprocess
 
 import cache
 import debs
+import stock
 from signed import WORK, run
 
 TREE = debs.TREE
 SECTION = re.compile(r"^(?=%(?:description|package|prep|build|install|pre|post|preun|postun|files|changelog)\b)", re.M)
 # What rpmbuild would do to the files besides packing them.
 PLAIN = ["--define", "debug_package %{nil}", "--define", "__os_install_post %{nil}"]
+
+# rpm, without what only rpmbuild needs of it, and what the guests' root has not.
+RPM = ["rpm", "rpm-common", "librpm9", "librpmio9", "liblua5.3-0"]
+# In a Debian guest: Debian's database is a user's.
+PREPARE_DATABASE = """dpkg --force-depends -i /debs/rpm/*.deb
+mkdir -p /etc/rpm
+echo '%_dbpath /var/lib/rpm' > /etc/rpm/macros
+rpm --initdb"""
+
+
+def debs_of_rpm():
+    """Debian's packages of rpm, for a guest's folder of that name."""
+    def download(target):
+        target.mkdir()
+        stock.apt_get(target, "download", *RPM)
+    return cache.make("rpmdebs", cache.key(*RPM), download).glob("*.deb")
+
+
+def in_spec(old, new):
+    """A function that changes a spec's text."""
+    return lambda spec: spec.replace(old, new, 1)
 
 
 def build(target):
