@@ -40,7 +40,7 @@ def build_payload(target):
 
 
 def build_tool(target):
-    """unixcat, sockecho or rings, which run in any guest."""
+    """unixcat, sockecho, rings or flushed, which run in any guest."""
     subprocess.run(["cc", "-O1", "-static", "-s", "-o", str(target),
                     str(TREE / "tests/guest/payload" / f"{target.name}.c")], check=True)
     return target
@@ -63,11 +63,13 @@ def image():
             unixcat = build_tool(pathlib.Path(directory) / "unixcat")
             sockecho = build_tool(pathlib.Path(directory) / "sockecho")
             rings = build_tool(pathlib.Path(directory) / "rings")
+            flushed = build_tool(pathlib.Path(directory) / "flushed")
             micro.build(agent, release, target, MODULES, (cli, vmm),
                         ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
                          (kernel, "inner/vmlinuz-full"), (full_initrd, "inner/initrd-full"),
                          (payload, "inner/board.elf"), (unixcat, "bin/unixcat"),
-                         (sockecho, "bin/sockecho"), (rings, "bin/rings")))
+                         (sockecho, "bin/sockecho"), (rings, "bin/rings"),
+                         (flushed, "bin/flushed")))
 
     return kernel, cache.make("nested", name, make)
 

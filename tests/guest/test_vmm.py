@@ -16,6 +16,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+import hardship
 import nested
 import readme
 import tap
@@ -545,6 +546,17 @@ def test_control_of_linux():
 # The kernel that has every driver: that of vmgenid, too.
 FULL = "--kernel /inner/vmlinuz-full --initrd /inner/initrd-full"
 GUID = "324e6eaf-d1d1-4bf6-bf41-b9bb6c91fb87"
+
+
+def test_hardship():
+    vm = outer()
+    start(vm, hardship.prepare(vm))
+    within = lambda script: inside(vm, script)
+    background = lambda script: ask(vm, "guest-exec", path="/bin/sh", arg=["-c", script])
+    hardship.typed(vm, within, background)
+    hardship.ports(vm, within, background, value_of)
+    hardship.floor(vm, within, value_of, wait_in, 256)
+    hardship.cut(vm, within, background)
 
 
 def test_generation_and_pvpanic_of_pci():

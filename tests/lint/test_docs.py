@@ -92,6 +92,18 @@ def test_options_of_the_machine():
         check(f"--{name}" in text, f"--help has no --{name}")
 
 
+def test_lessons_have_tests():
+    """What the table of the machine's lessons names is a test that runs."""
+    named = re.findall(r"`(unit|guest|integration)/([\w-]+):(\w+)`", read("host-side/vmm/LESSONS.md"))
+    check(len(named) > 40, "the table of lessons was not found")
+    for kind, file, function in named:
+        if kind == "unit":
+            there = re.search(rf"(?:cmocka_unit_test|TEST) \(test_{function}\)", read(f"tests/unit/test-{file}.c"))
+        else:
+            there = f"def test_{function}(" in read(f"tests/{kind}/test_{file}.py")
+        check(there, f"there is no {kind}/{file}:{function}")
+
+
 def test_keys_of_the_configuration():
     page, example = read("packaging/man/pvtools-agent.conf.5"), read("packaging/doc/agent.conf")
     for key in config_keys():

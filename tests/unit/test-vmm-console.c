@@ -251,6 +251,9 @@ test_port_is_renamed (void **state)
   char name[64] = "";
 
   memset (name, 'x', 63);
+  say (99, VIRTIO_CONSOLE_PORT_OPEN, 1); /* ports that there are not */
+  say (UINT32_MAX, VIRTIO_CONSOLE_PORT_READY, 1);
+  say (0, VIRTIO_CONSOLE_PORT_OPEN, 1);
   assert_int_equal (console_rename (dev, 1, "y"), -ENOENT);
   assert_int_equal (console_rename (dev, 0, ""), -EINVAL);
   assert_int_equal (console_rename (dev, 0, "0123456789012345678901234567890123456789012345678901234567890123"),
