@@ -511,6 +511,8 @@ def test_control_of_linux():
               f"--net {usernet.NIC} --net {usernet.SECOND}")
     equal(vm.sh("pvtools ping qemu:/run/inner.qmp > /dev/null && echo found").strip(), "found",
           "the agent by way of the control socket")
+    for words in ("pvtools --connect qemu:/run/inner.qmp ping", "PVT_CONNECT=qemu:/run/inner.qmp pvtools info"):
+        vm.sh(words)
     watchdog = "/proc/sys/kernel/watchdog_thresh"
     inside(vm, f"echo 2 > {watchdog}; (while :; do :; done) > /dev/null 2>&1 & echo $! > /tmp/busy")
     said = qmp(vm, "stop", "query-status")

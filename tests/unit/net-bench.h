@@ -2,6 +2,7 @@
 /* A network device with the driver's rings in memory, and a socket pair as the wire. */
 #pragma once
 
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "tests/support/guest-ram.h"
@@ -23,6 +24,7 @@ static uint8_t *ram;
 static struct vdev *dev;
 static int wire;
 static unsigned config_changes;
+static bool threads; /* it has its own, and does not work in vdev_kick() */
 
 static inline void
 on_notify (void *data, unsigned q)
@@ -66,7 +68,7 @@ start_queue (unsigned q)
   struct virtq_config config = { SIZE, RAM_DESC + q * STEP, RAM_DRIVER + q * STEP,
                                  RAM_DEVICE + q * STEP, dev->accepted };
 
-  assert_int_equal (vdev_queue_start (dev, q, &config, NULL, -1), 0);
+  assert_int_equal (vdev_queue_start (dev, q, &config, NULL, threads ? eventfd (0, EFD_NONBLOCK) : -1), 0);
 }
 
 static const char *policy; /* or NULL */
@@ -96,6 +98,8 @@ begin_on (int type, const char *offload, uint64_t without)
   assert_int_equal (net_create (&options, &dev), 0);
   wire = fds[1];
   vdev_attach (dev, &memory, &transport, NULL);
+  if (threads)
+    assert_int_equal (vdev_start_workers (dev), 0);
   without |= VIRTIO_BIT (VIRTIO_F_RING_PACKED) | VIRTIO_BIT (VIRTIO_F_EVENT_IDX);
   assert_int_equal (vdev_accept (dev, dev->features & ~without), 0);
   for (unsigned q = 0; q <= CTRL; q++)

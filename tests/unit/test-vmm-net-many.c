@@ -3,6 +3,7 @@
  * another than was judged. */
 #include "tap-main.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -122,11 +123,82 @@ test_a_million_frames_to_the_guest (void **state)
   assert_int_equal (count (NET_RX_FRAMES), FRAMES);
 }
 
+/* Makes @n frames available as there is room, and returns when all are used; how many came. */
+static unsigned
+send_and_count (unsigned n)
+{
+  uint16_t end = (uint16_t) (used_of (TX)->idx + n);
+  unsigned came = 0;
+  uint8_t got[100];
+
+  for (unsigned i = 0; i < n; i++)
+    offer (TX, 0);
+  vdev_kick (dev, TX);
+  for (unsigned i = 0; i < 60000 && __atomic_load_n (&used_of (TX)->idx, __ATOMIC_ACQUIRE) != end; i++)
+    g_usleep (1000);
+  assert_int_equal (used_of (TX)->idx, end);
+  while (on_wire (got, sizeof got) == 60)
+    came++;
+  return came;
+}
+
+static uint64_t
+dropped (enum net_verdict verdict)
+{
+  struct net_info info;
+
+  net_describe (dev, &info);
+  return info.verdicts[verdict];
+}
+
+/* A policy that comes, changes and goes while its NIC works, and says what it dropped and why;
+ * frames that wait for their rate need not wait for it any more when it goes. */
+static void
+test_policy_changes (void **state)
+{
+  static const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0, 1 };
+  const char *why = NULL;
+
+  threads = true;
+  begin ("off", 0);
+  memset (frame_area (), 0, 100); /* from 00:00:00:00:00:00 */
+  desc_of (TX)[0] = (struct virtio_desc){ RAM_DATA, 12 + 60, 0, 0 };
+  assert_int_equal (send_and_count (8), 8);
+  assert_int_equal (net_set_policy (dev, "bind-mac=on", &why), 0);
+  assert_int_equal (send_and_count (8), 0);
+  assert_int_equal (dropped (NET_SPOOFED_MAC), 8);
+  assert_int_equal (net_set_policy (dev, "bind-mac=5", &why), -EINVAL);
+  assert_non_null (why);
+  assert_int_equal (send_and_count (3), 0); /* the old one stays */
+  assert_int_equal (dropped (NET_SPOOFED_MAC), 11);
+  memcpy (frame_area () + 12 + 6, mac, 6);
+  assert_int_equal (send_and_count (8), 8);
+  frame_area ()[12 + 12] = 8; /* IPv4, of no version */
+  assert_int_equal (net_set_policy (dev, "ip=10.0.0.1", &why), 0);
+  assert_int_equal (send_and_count (2), 0);
+  assert_int_equal (dropped (NET_MALFORMED), 2);
+  frame_area ()[12 + 14] = 0x45; /* from 0.0.0.0 */
+  frame_area ()[12 + 17] = 46;
+  assert_int_equal (send_and_count (2), 0);
+  assert_int_equal (dropped (NET_SPOOFED_IP), 2);
+  /* Minutes for a frame, if nobody changed it. */
+  assert_int_equal (net_set_policy (dev, "tx-bits=1;burst-ms=1", &why), 0);
+  for (unsigned i = 0; i < 6; i++)
+    offer (TX, 0);
+  vdev_kick (dev, TX);
+  assert_int_equal (net_set_policy (dev, "", &why), 0);
+  for (unsigned i = 0; i < 60000 && count (NET_TX_FRAMES) < 8 + 8 + 6; i++)
+    g_usleep (1000);
+  assert_int_equal (count (NET_TX_FRAMES), 8 + 8 + 6);
+  threads = false;
+}
+
 int
 main (void)
 {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_what_was_judged_goes_out),
+    cmocka_unit_test (test_policy_changes),
     cmocka_unit_test (test_a_million_frames),
     cmocka_unit_test (test_a_million_frames_to_the_guest),
   };
