@@ -351,11 +351,10 @@ parse_with_config (int argc, char **argv, struct run *run, struct config_file *c
   for (int i = 1; i < argc && ret == 0; i++)
     {
       const char *path = NULL;
-      const char *word = argv[i] + (strncmp (argv[i], "--", 2) == 0);
 
-      if (strncmp (word, "-config=", 8) == 0)
-        path = word + 8;
-      else if (strcmp (word, "-config") == 0 && i + 1 < argc)
+      if (strncmp (argv[i], "--config=", 9) == 0 || strncmp (argv[i], "-config=", 8) == 0)
+        path = strchr (argv[i], '=') + 1;
+      else if ((strcmp (argv[i], "--config") == 0 || strcmp (argv[i], "-config") == 0) && i + 1 < argc)
         path = argv[++i];
       run->n_config += path != NULL;
       ret = path ? config_file_read (config, path, long_options) : 0;
