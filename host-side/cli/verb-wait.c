@@ -55,16 +55,19 @@ has_address (PvtClient *client, char **what, GError **error)
   return FALSE;
 }
 
-static const struct
+typedef struct
 {
   const char *name;
-  Condition condition;
-} conditions[] = {
-  { "agent", agent_answers },
-  { "ip", has_address },
+  Condition reached;
+  const char *member; /* of the JSON, for what was found; NULL: there is nothing to tell */
+} Goal;
+
+static const Goal goals[] = {
+  { "agent", agent_answers, NULL },
+  { "ip", has_address, "address" },
 };
 
-static Condition
+static const Goal *
 parse_words (PvtCli *cli, int argc, char **argv, GError **error)
 {
   g_autofree char *name = NULL;
@@ -77,33 +80,46 @@ parse_words (PvtCli *cli, int argc, char **argv, GError **error)
   if (words == NULL || !pvt_cli_take_guest (cli, words, error)
       || !pvt_cli_no_words ((int) g_strv_length (words), words, error))
     return NULL;
-  for (guint i = 0; i < G_N_ELEMENTS (conditions); i++)
-    if (strcmp (name ? name : "agent", conditions[i].name) == 0)
-      return conditions[i].condition;
+  for (guint i = 0; i < G_N_ELEMENTS (goals); i++)
+    if (strcmp (name ? name : "agent", goals[i].name) == 0)
+      return &goals[i];
   g_set_error (error, PVT_CLI_ERROR, PVT_CLI_ERROR_USAGE,
                "cannot wait for '%s': agent or ip was expected", name);
   return NULL;
 }
 
 static gboolean
-try_once (PvtCli *cli, Condition condition, char **what, GError **error)
+try_once (PvtCli *cli, const Goal *goal, char **what, GError **error)
 {
   g_autoptr (PvtClient) client = pvt_client_connect (cli->address, TRY_MS, NULL, error);
 
-  return client && condition (client, what, error);
+  return client && goal->reached (client, what, error);
+}
+
+static void
+print_json (const Goal *goal, const char *what)
+{
+  g_autoptr (JsonObject) object = json_object_new ();
+  g_autoptr (JsonNode) node = NULL;
+
+  json_object_set_boolean_member (object, "ready", TRUE);
+  if (goal->member)
+    json_object_set_string_member (object, goal->member, what);
+  node = json_node_init_object (json_node_alloc (), object);
+  pvt_print_json (node);
 }
 
 static gboolean
 run_wait (PvtCli *cli, int argc, char **argv, GError **error)
 {
   gint64 deadline = g_get_monotonic_time () + (gint64) cli->timeout_ms * 1000;
-  Condition condition = parse_words (cli, argc, argv, error);
+  const Goal *goal = parse_words (cli, argc, argv, error);
   g_autofree char *what = NULL;
   GError *failure = NULL;
 
-  if (condition == NULL)
+  if (goal == NULL)
     return FALSE;
-  while (!try_once (cli, condition, &what, &failure))
+  while (!try_once (cli, goal, &what, &failure))
     {
       /* No waiting makes a wrong address right. */
       if (g_error_matches (failure, PVT_CLIENT_ERROR, PVT_CLIENT_ERROR_INVALID_ADDRESS))
@@ -122,7 +138,7 @@ run_wait (PvtCli *cli, int argc, char **argv, GError **error)
       g_usleep (PAUSE_US);
     }
   if (cli->json)
-    printf ("{\"ready\": true}\n");
+    print_json (goal, what);
   else
     {
       g_autofree char *safe = pvt_safe_text (what);

@@ -567,6 +567,9 @@ def test_generation_and_pvpanic_of_pci():
     equal(value_of(vm, "query-vm-generation-id"), {"guid": GUID}, "the first one")
     equal(inside(vm, "dmesg | grep -c 'virtual machine fork' || true").strip(), "0", "no fork yet")
     check("PVTVGEN0" in inside(vm, "ls /sys/bus/acpi/drivers/vmgenid"), "no driver has the device")
+    hook = "/etc/pvtools/generation.d/10-test"
+    inside(vm, f"mkdir -p /etc/pvtools/generation.d; printf '#!/bin/sh\\necho $1 >> /run/generation\\n' > {hook}; "
+               f"chmod 755 {hook}")
     value_of(vm, "x-set-vm-generation-id", guid="auto")
     another = value_of(vm, "query-vm-generation-id")["guid"]
     check(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", another), another)
@@ -574,6 +577,7 @@ def test_generation_and_pvpanic_of_pci():
     last = lambda: ask(vm, "pvt-get-clock").get("last-disruption") or {}
     wait_in(vm, "the agent does not notice", lambda: last().get("kind") == "generation")
     note(f"the agent: {last()}")
+    wait_in(vm, "no hook was run", lambda: inside(vm, "cat /run/generation || true").split()[-1:] == ["new-generation"])
     # The port's driver goes, the function's is left to tell.
     inside(vm, "rmmod pvpanic_mmio; ls /sys/bus/pci/drivers/pvpanic-pci | grep 0000:")
     ask(vm, "guest-exec", path="/bin/sh", arg=["-c", "sleep 2; echo c > /proc/sysrq-trigger"])

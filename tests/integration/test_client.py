@@ -250,6 +250,38 @@ def test_from_python():
     equal(done.stdout.splitlines()[0], socket.gethostname(), "host name")
 
 
+def members_of_the_page():
+    """{verb: members that pvtools(1) promises}."""
+    page = (pathlib.Path(__file__).resolve().parents[2] / "packaging/man/pvtools.1.in").read_text().replace("\\-", "-")
+    section = page.split(".Sh JSON\n")[1].split(".Sh ")[0]
+    return {verb: set(members.split(" , ")) for verb, members in
+            re.findall(r"^\.It Cm (\w+)\n\.Li (.*)$", section, re.M)}
+
+
+def test_json_is_as_the_page_says():
+    """Programs read it: no member may go, and what the page names is there."""
+    promised = members_of_the_page()
+    check(len(promised) > 12, promised)
+    where = {"list": lambda agent: ["--sockets", str(agent.directory)], "top": lambda agent: [f"unix:{agent.socket}", "--once"],
+             "wait": lambda agent: [f"unix:{agent.socket}", "--for", "agent"]}
+    with Agent() as agent:
+        for verb, members in promised.items():
+            words = where.get(verb, lambda agent: [f"unix:{agent.socket}"])(agent)
+            done = run(verb, *words, "-o", "json")
+            check(done.returncode in (0, 30), f"{verb}: {done.stderr}")
+            value = json.loads(done.stdout)
+            check(value, f"{verb}: nothing")
+            for each in value if isinstance(value, list) else [value]:
+                missing = members - set(each)
+                # An empty list of what is not available may be left out.
+                equal(missing - {"unavailable"}, set(), f"{verb}: what is not there")
+        done = run("wait", f"unix:{agent.socket}", "--for", "ip", "-o", "json")
+        if done.returncode == 0:
+            check(json.loads(done.stdout)["address"] in run("ip", f"unix:{agent.socket}").stdout, done.stdout)
+        else:
+            equal((done.returncode, json.loads(done.stderr)["exit-code"]), (4, 4), "a machine without an address")
+
+
 def test_usage_errors():
     for words in ((), ("nope",), ("ping",), ("ping", "unix:/x", "more"), ("-o", "xml", "ping", "/x"),
                   ("--timeout", "-1", "ping", "/x"), ("raw", "unix:/nonexistent"), ("ping", "bad")):
