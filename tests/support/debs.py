@@ -17,7 +17,7 @@ NEWER = "0.1.0+newer1"
 def build(output, version=None, **environment):
     option = ["--version", version] if version else []
     done = subprocess.run([str(TREE / "packaging/build-deb"), *option, str(output)],
-                          capture_output=True, text=True, check=False, timeout=900,
+                          capture_output=True, text=True, check=False, timeout=1800,
                           env=dict(os.environ, **environment))
     if done.returncode:
         raise RuntimeError(f"build-deb: {done.stdout[-2000:]}{done.stderr[-4000:]}")
