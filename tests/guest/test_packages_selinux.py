@@ -69,8 +69,10 @@ def check_domain():
     equal(set(run(LABELS).split()), {AGENT}, "processes")
 
 
-def host(verb, *words, **keywords):
-    done = cli.run(verb, f"unix:{guest.vm().extended_socket}", *words, timeout=600, **keywords)
+def host(verb, *words):
+    machine = guest.vm()
+    socket = machine.agent_socket if verb == "upgrade" else machine.extended_socket
+    done = cli.run(verb, f"unix:{socket}", *words, timeout=600)
     equal(done.returncode, 0, f"{verb}: {done.stdout}{done.stderr}")
     return done.stdout
 
