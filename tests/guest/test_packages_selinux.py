@@ -5,6 +5,7 @@ says so. One guest, one story, of the long form."""
 
 import base64
 import contextlib
+import json
 import os
 import pathlib
 import sys
@@ -151,6 +152,21 @@ def test_streams_and_terminals():
     check("/dev/pts/" in host("exec", "-t", "--", "sh", "-c", "tty; ls -Z $(tty)"), "a terminal")
     equal(host("exec", "-u", "nobody", "--", "sh", "-c", "id -un; cat /proc/self/attr/current").replace("\0", "").split(),
           ["nobody", PROGRAM], "another user")
+    check_nothing_is_denied()
+
+
+def test_events_are_pushed():
+    """They come of the kernel, of systemd, of utmp."""
+    watching = cli.start("watch", f"unix:{guest.vm().extended_socket}", "-o", "json")
+    try:
+        for _ in range(2):
+            check("event" in json.loads(watching.stdout.readline()), "no event")
+    finally:
+        watching.terminate()
+        watching.communicate()
+    host_asked = [command for command in ("checkup", "health", "time") if cli.run(
+        command, f"unix:{guest.vm().agent_socket}", timeout=200).returncode == 3]
+    equal(host_asked, [], "without an answer")
     check_nothing_is_denied()
 
 
