@@ -42,7 +42,7 @@ LACKS = {
     "watchdog": "our VMM has no watchdog",
     "registers": "our VMM does not show its processors' registers",
     "panic-actions": "with our VMM a panic is the guest's end",
-    "memory-files": "our VMM has nothing of ERST, and one shared page, whose file is where it runs",
+    "erst": "our VMM has nothing of ACPI's ERST",
     "host-network": "a nested guest may be between this machine and the guest's network",
 }
 

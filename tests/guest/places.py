@@ -4,13 +4,19 @@ a nested guest where not.
 
 A place has the same paths as this machine: a guest's directory is made here and there, so
 that what the control socket says of sockets is true in both.
+
+What a guest leaves where it runs is looked at with sh() and get(). A snapshot of our VMM is a
+copy; where the disks are in a store(), a copy costs no time.
 """
 
 import atexit
 import os
 import pathlib
 import re
+import shlex
 import subprocess
+import tempfile
+import time
 
 import base
 import cache
@@ -21,7 +27,34 @@ import vhostuser
 from agent import find_agent
 from machine import has_kvm
 
+PAGE_PORT = "pages"  # a place of the outer guest's bus for memory that two guests share
+STORE = 8 << 30  # bytes, of which few are there
+# In name spaces of their own, which nobody copies while a filesystem is to be unmounted.
+FILL_STORE = """set -e
+truncate -s {size} {image}
+mkfs.xfs -q -m reflink=1 {image}
+mount -o loop {image} {place}
+cp --sparse=always {files} {place}
+umount {place}
+"""
+READ_STORE = """set -e
+cp --reflink=auto --sparse=always {image} {image}.now
+mount -o loop {image}.now {place}
+cp --sparse=always {place}/{name} {target}
+umount {place}
+rm {image}.now
+"""
+
 _there = []
+
+
+def mounting(script, **words):
+    """Runs a script that mounts something on {place} and unmounts it, as nobody sees."""
+    with tempfile.TemporaryDirectory(prefix="pvt-place-") as place:
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script.format(place=place, **words)],
+                              capture_output=True, text=True, check=False, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"{done.stdout[-1000:]}{done.stderr[-2000:]}")
 
 
 def place():
@@ -58,6 +91,25 @@ class Here:
     def grow(self, path, size):
         """A disk that is kept may have @size from now on: its file is made larger by the VMM."""
 
+    def store(self, paths, directory):
+        """Copies of disks where they can be copied again in no time if that can be had: the directory they are in."""
+        store = directory / "store"
+        store.mkdir()
+        subprocess.run(["cp", "--reflink=auto", "--sparse=always", *paths, store], check=True)
+        return store
+
+    def page(self, path, _directory):
+        """Where a guest shares this file's memory."""
+        return path
+
+    def sh(self, script):
+        """What a script prints where the guests run."""
+        return subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True).stdout
+
+    def get(self, path, target):
+        """A file that is where the guests run."""
+        subprocess.run(["cp", "--reflink=auto", "--sparse=always", path, target], check=True)
+
     def start(self, words, _directory, sockets, _files, said):
         """pvtools-vmm with @words; @sockets: {path here: path where it runs}. What it says goes to @said."""
         for path, target in sockets.items():
@@ -66,8 +118,16 @@ class Here:
         return subprocess.Popen([vhostuser.find_vmm(), *map(str, words)], stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=said.open("wb"))
 
+    def last_words(self, said):
+        """Of a VMM that has ended."""
+        return said.read_text(errors="replace")
+
     def end(self, directory):
         """The guest has ended; the directory is this machine's to remove."""
+
+
+# Shared pages are for the guests inside.
+CONFIG = micro.HERE / "files/outer.conf"
 
 
 def image():
@@ -76,12 +136,13 @@ def image():
     kernel, _, release = base.kernel(full=True)
     source = nested.TREE / "tests/guest/payload/relay.c"
     name = cache.key(*map(pathlib.Path, (agent, vmm, micro.__file__, __file__, source,
-                                                micro.HERE / "files" / "micro-init")), str(kernel))
+                                        CONFIG, micro.HERE / "files" / "micro-init")), str(kernel))
 
     def make(target):
         tool = nested.build_tool(target.with_name("relay"))
         try:
-            micro.build(agent, release, target, nested.MODULES, (vmm,), ((tool, "bin/relay"),))
+            micro.build(agent, release, target, [*nested.MODULES, "xfs"], (vmm,),
+                        ((tool, "bin/relay"), (CONFIG, "etc/pvtools/agent.conf")))
         finally:
             tool.unlink()
 
@@ -94,8 +155,9 @@ class Outer(nested.Outer):
     def __init__(self):
         super().__init__(image(), devices=(
             "-netdev", f"user,id=net0,hostfwd=tcp:127.0.0.1:0-:{relay.PORT}",
-            "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-scsi-pci,id=scsi"))
-        self.arguments[self.arguments.index("-m") + 1] = "2048"
+            "-device", "virtio-net-pci,netdev=net0", "-device", "virtio-scsi-pci,id=scsi",
+            "-device", f"pcie-root-port,id={PAGE_PORT},chassis=1"))
+        self.arguments[self.arguments.index("-m") + 1] = "3072"
 
     def port(self):
         """The one of this machine that leads to the relay."""
@@ -113,6 +175,7 @@ class There:
         self.outer.__enter__()
         self.sent, self.disks, self.bridges, self.followers = {}, {}, {}, {}
         self.devices = {}  # by the disk's path here: (its name, its device there)
+        self.stores, self.pages = set(), {}  # directories; by directory: its page's name
         try:
             self.outer.sh(f"relay {relay.PORT} > /dev/null 2>&1 & mkdir /inner; "
                           "while ! grep -q :2328 /proc/net/tcp; do sleep 0.1; done")
@@ -150,14 +213,14 @@ class There:
         device = self.outer.sh(f"""
             for i in $(seq 600); do
               for d in /sys/block/sd*; do
-                if tr -d '\\0' < $d/device/vpd_pg80 2>/dev/null | grep -q {name}; then
+                if [ -e $d/device/vpd_pg80 ] && tr -d '\\0' < $d/device/vpd_pg80 | grep -q {name}; then
                   while ! [ -b /dev/${{d##*/}} ]; do sleep 0.1; done
                   echo /dev/${{d##*/}}; exit
                 fi
               done
               sleep 0.1
             done
-            exit 1""").strip()
+            exit 1""").split()[-1]  # what is said of a disk that goes meanwhile is before it
         self.devices[path] = name, device
         return device
 
@@ -168,6 +231,57 @@ class There:
         there = f"/sys/block/{device[5:]}"
         self.outer.sh(f"for i in $(seq 600); do [ $(cat {there}/size) = {size // 512} ] && exit; "
                       f"echo 1 > {there}/device/rescan; sleep 0.1; done; exit 1")
+
+    def store(self, paths, directory):
+        image, store = directory / "store.img", directory / "store"
+        mounting(FILL_STORE, size=STORE, image=image, files=shlex.join(map(str, paths)))
+        device = self.disk(image, True, directory)
+        store.mkdir()
+        self.outer.sh(f"mkdir {store}; mount -t xfs {device} {store}")
+        self.stores.add(store)
+        return store
+
+    def page(self, path, directory):
+        """The outer guest has it as memory of a device, which our VMM opens as a file: the
+        pages are this machine's in all three."""
+        name = f"page{directory.name[-4:]}"
+        self.outer.monitor.command("object-add", qom_type="memory-backend-file", id=f"{name}-file", share=True,
+                                   mem_path=str(path), size=path.stat().st_size)
+        self.outer.monitor.command("device_add", driver="ivshmem-plain", id=name, memdev=f"{name}-file",
+                                   bus=PAGE_PORT)
+        self.pages[directory] = name
+        return self.outer.sh("""
+            for i in $(seq 600); do
+              for d in /sys/bus/pci/devices/*; do
+                if [ "$(cat $d/device)" = 0x1110 ] && [ -e $d/resource2 ]; then
+                  echo 1 > $d/enable; echo $d/resource2; exit
+                fi
+              done
+              sleep 0.1
+            done
+            exit 1""").strip()
+
+    def unplug_page(self, name):
+        """When the outer guest has let go of it."""
+        monitor = self.outer.monitor
+        monitor.command("device_del", id=name)
+        deadline = time.monotonic() + 120
+        while any(entry["name"] == name for entry in monitor.command("qom-list", path="/machine/peripheral")):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the outer guest keeps the shared page")
+            time.sleep(0.1)
+        monitor.command("object-del", id=f"{name}-file")
+
+    def sh(self, script):
+        return self.outer.sh(script)
+
+    def get(self, path, target):
+        for store in self.stores:
+            if store in path.parents:
+                self.outer.sh("sync")
+                mounting(READ_STORE, image=store.with_name("store.img"), name=path.relative_to(store), target=target)
+                return
+        self.relay.get(path, target, int(self.outer.sh(f"stat -c %s {path}")))
 
     def start(self, words, directory, sockets, files, said):
         def ended():
@@ -180,7 +294,16 @@ class There:
                                       for path in (*files, said)]
         return process
 
+    def last_words(self, said):
+        """What may not have come here yet, and what the kernel says of who was killed."""
+        return self.outer.sh(f"cat {said}; dmesg | tail -n 5; free")
+
     def end(self, directory):
+        if directory / "store" in self.stores:
+            self.stores.remove(directory / "store")
+            self.outer.sh(f"umount {directory}/store")
+        if directory in self.pages:
+            self.unplug_page(self.pages.pop(directory))
         for name in self.disks.pop(directory):
             self.outer.monitor.command("device_del", id=name)
         for one in self.followers.pop(directory) + self.bridges.pop(directory):

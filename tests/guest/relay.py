@@ -18,7 +18,9 @@ class Relay:
         self.port = port
 
     def dial(self, line):
-        """A connection that has said what it is for."""
+        """A connection that has said what it is for, in one line."""
+        if "\n" in line:
+            raise ValueError(f"not one line: {line}")
         sock = socket.create_connection(("127.0.0.1", self.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.sendall(line.encode() + b"\n")
@@ -30,6 +32,16 @@ class Relay:
             sock.sendall(data)
             if sock.makefile("rb").readline() != b"done\n":
                 raise RuntimeError(f"{target} could not be written in the guest")
+
+    def get(self, source, target, size):
+        """The first @size bytes of a file of the guest."""
+        with self.dial(f"tail {source}") as sock, open(target, "wb") as file:
+            while size > 0:
+                data = sock.recv(min(size, 1 << 16))
+                if not data:
+                    raise RuntimeError(f"{source} could not be read in the guest")
+                file.write(data)
+                size -= len(data)
 
 
 def carry(source, target):

@@ -5,6 +5,7 @@ What tests ask of QEMU is put into our words where we have the same; a test that
 more is skipped, and says why.
 """
 
+import pathlib
 import re
 import shutil
 
@@ -16,16 +17,17 @@ from tap import Skip
 DEVICES = {"virtio-balloon-pci": ["--balloon"], "virtio-rng-pci": ["--rng"],
            "pvpanic": [],  # every machine has it
            "pcie-root-port": "hotplug", "isa-serial": "legacy-serial", "i6300esb": "watchdog",
-           "ivshmem-plain": "memory-files"}
+           "acpi-erst": "erst"}
 
 
 def words_of(devices):
-    """Our words for QEMU's arguments."""
-    words, rest = [], list(devices)
+    """Our words for QEMU's arguments. A shared page's file is a path, which is the place's to change."""
+    words, rest, files = [], list(devices), {}
     while rest:
         option, value = rest.pop(0), rest.pop(0)
         name, _, options = value.partition(",")
         known = DEVICES.get(name)
+        values = dict(word.partition("=")[::2] for word in options.split(","))
         if option == "-device" and name == "vmgenid":
             words += ["--vmgenid", options.removeprefix("guid=")]
         elif option == "-global" and "disable_s3" in value:
@@ -34,8 +36,10 @@ def words_of(devices):
             needs("rtc")
         elif option == "-action":
             needs("panic-actions")
-        elif option == "-object" and name.startswith("memory-backend"):
-            needs("memory-files")
+        elif option == "-object" and name == "memory-backend-file":
+            files[values["id"]] = pathlib.Path(values["mem-path"])
+        elif name == "ivshmem-plain" and "--shared-page" not in words:
+            words += ["--shared-page", files[values["memdev"]]]
         elif option != "-device" or known is None:
             raise Skip(f"our VMM has nothing like {option} {value}")
         elif isinstance(known, str):
@@ -66,7 +70,8 @@ class VmmVM(Machine):
     STARTS = 300  # in a guest that is emulated
 
     def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
-                 disks=(), network=True, port=True, paused=False, place=None):
+                 disks=(), network=True, port=True, paused=False, place=None, copies=False):
+        """@copies: of its disks, which are in self.store, take no time."""
         super().__init__()
         # One control socket, which takes several programs.
         self.sockets = {path: self.qmp_socket for path in (self.qmp_socket, self.second)}
@@ -79,6 +84,10 @@ class VmmVM(Machine):
                 disk_words(device, "")
             self.place = place or places.place()
             self.place.make(self.directory)
+            more = [self.place.page(word, self.directory) if isinstance(word, pathlib.Path) else word
+                    for word in more]
+            paths = [self.make_disk(number, size) for number, (_, size) in enumerate(disks)]
+            self.store = self.place.store([*([disk] if disk else []), *paths], self.directory) if copies else None
         except BaseException:
             shutil.rmtree(self.directory)
             raise
@@ -87,7 +96,7 @@ class VmmVM(Machine):
                       "--append", f"console=ttyS0 quiet panic=-1 {root}{append}", "--memory", memory,
                       "--cpus", smp, "--serial", self.console, "--qmp", self.qmp_socket]
         if disk:
-            self.add_drive("root", f"file={self.place.disk(disk, False, self.directory)},serial=pvtroot", disk)
+            self.add_drive("root", f"file={self.file_of(disk, False)},serial=pvtroot", disk)
         if network:
             self.add("net0", "--net", f"user,mac={MAC}")
         for number, (device, size) in enumerate(disks):
@@ -102,6 +111,10 @@ class VmmVM(Machine):
         self.ids.append(name)
         self.words += words
 
+    def file_of(self, path, keep):
+        """What our VMM is given for a disk."""
+        return self.store / path.name if self.store else self.place.disk(path, keep, self.directory)
+
     def add_drive(self, name, words, path):
         """Drives are counted on the control socket."""
         self.add(name, "--disk", words)
@@ -109,7 +122,7 @@ class VmmVM(Machine):
 
     def keep_disk(self, name, path):
         """A further disk, whose file is there before and after."""
-        self.add_drive(name, f"file={self.place.disk(path, True, self.directory)}", path)
+        self.add_drive(name, f"file={self.file_of(path, True)}", path)
 
     def resize_disk(self, number, size):
         """While it runs; the @number'th of its scratch disks."""
@@ -117,13 +130,17 @@ class VmmVM(Machine):
         self.place.grow(path, size)
         self.monitor.command("block_resize", device=f"drive{self.drives.index(path)}", size=size)
 
-    def add_disk(self, number, device, size):
+    def make_disk(self, number, size):
         path = self.directory / f"disk{number}.img"
         with path.open("wb") as file:
             file.truncate(size)
+        return path
+
+    def add_disk(self, number, device, size):
+        path = self.make_disk(number, size)
         name = re.search(r",id=(\w+)", device)
         self.add_drive(name[1] if name else f"d{number}",
-                       disk_words(device, self.place.disk(path, True, self.directory)), path)
+                       disk_words(device, self.file_of(path, True)), path)
 
     @property
     def arguments(self):
@@ -133,6 +150,9 @@ class VmmVM(Machine):
 
     def start(self):
         return self.place.start(self.words, self.directory, self.sockets, [self.console], self.said)
+
+    def last_words(self):
+        return self.place.last_words(self.said)
 
     def end(self):
         self.place.end(self.directory)
