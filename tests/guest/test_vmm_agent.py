@@ -183,7 +183,14 @@ def test_programs_and_files_of_the_relay():
         equal((process.poll(), os.path.exists(f"/proc/{pid}")), (None, True), "it runs")
         process.kill()
         check(process.wait(60) != 0 and not os.path.exists(f"/proc/{pid}"), "killed")
+        try:
+            relay.Process(to, ["echo", "two\nlines"], None)
+            raise AssertionError("what is not one line was sent")
+        except ValueError as error:
+            check("two\nlines" in str(error), error)
         to.put(__file__, directory / "put")
+        to.get(directory / "put", directory / "got", 1000)
+        equal((directory / "got").read_bytes(), pathlib.Path(__file__).read_bytes()[:1000], "and back")
         equal((directory / "put").read_bytes(), pathlib.Path(__file__).read_bytes(), "a file")
 
 
