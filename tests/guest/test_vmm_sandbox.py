@@ -182,6 +182,7 @@ def command_all(monitor, directory, disk):
             ("set_link", {"name": "net0", "up": False}), ("set_link", {"name": "net0", "up": True}),
             ("announce-self", {}), ("x-set-vm-generation-id", {"guid": "auto"}),
             ("x-net-policy", {"name": "net0", "policy": "tx-bits=1M;bind-mac=on"}),
+            ("qom-set", {"path": "/machine/peripheral/port0", "property": "name", "value": "another"}),
             ("x-net-policy", {"name": "net1", "policy": ""}), ("inject-nmi", {}), ("stop", {}), ("cont", {}),
             ("system_powerdown", {}), ("system_reset", {})):
         monitor.command(name, **words)

@@ -315,7 +315,7 @@ test_write_through (void **state)
 static void
 test_format_is_not_guessed (void **state)
 {
-  static const char *const beginnings[] = { "QFI\xfb\0\0\0\3", "KDMV\1\0\0\0", "vhdxfile", "QED\0" };
+  static const char *const beginnings[] = { "QFI\xfb\0\0\0\3", "KDMV\1\0\0\0", "vhdxfile", "QED\0\0\0\0" };
   g_autofree char *path = g_build_filename (g_get_tmp_dir (), "pvt-format-XXXXXX", NULL);
   int fd = g_mkstemp (path);
 
