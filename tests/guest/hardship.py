@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a stock Linux under pvtools-vmm has to bear: a port whose ends come and go and whose
 name changes while data is on its way, a terminal at its serial port, a balloon as large as
-its memory, and the power cut in the middle of writes."""
+its memory, and the power cut in the middle of writes; and that its clock goes as the host's meanwhile."""
 
 import re
 
 from tap import check, equal, note
 
 SOCKET = "/run/inner.load"
-WORDS = (f"--port load.0={SOCKET} --disk file=/run/cut-a --disk file=/run/cut-b,aio=io_uring,queues=2 "
+# The same kernel as in the other tests, by its other entry: an ELF file's, PVH.
+WORDS = (f"--kernel /run/vmlinux --port load.0={SOCKET} --disk file=/run/cut-a --disk file=/run/cut-b,aio=io_uring,queues=2 "
          "--cpus 2 --qmp /run/inner.qmp --balloon=deflate-on-oom=on")
 TYPED = 3000  # bytes; less than Linux keeps for a program that reads slowly
 
@@ -16,7 +17,7 @@ TYPED = 3000  # bytes; less than Linux keeps for a program that reads slowly
 def prepare(vm):
     """Before the machine begins: its disks, and somebody who types."""
     vm.sh(f"""
-        rm -f /run/cut-* /run/typed; mkfifo /run/typed
+        rm -f /run/cut-* /run/typed; mkfifo /run/typed; gunzip -c /inner/vmlinux.gz > /run/vmlinux
         for d in a b; do dd if=/bin/flushed of=/run/cut-$d bs=1M count=64 2>/dev/null
                          dd if=/dev/zero of=/run/cut-$d bs=1 count=0 seek=64M 2>/dev/null; done
         (sleep 3000 3<> /run/typed > /dev/null 2>&1 &)
@@ -31,6 +32,18 @@ def typed(vm, inside, background):
     want = vm.sh("cat /run/text > /run/typed; sha256sum < /run/text").split()[0]
     inside("for i in $(seq 600); do [ -e /tmp/heard ] && exit; sleep 0.1; done; wc -c /tmp/typed; exit 1")
     equal(inside("sha256sum < /tmp/typed").split()[0], want, "what was typed")
+
+
+def clock(vm, inside):
+    """The time of day on the host, the guest's, and the host's again."""
+    return int(vm.sh("date +%s")), int(inside("date +%s")), int(vm.sh("date +%s"))
+
+
+def same_pace(begin, end):
+    """What went by for the guest went by for the host, as far as that can be asked in order."""
+    passed = end[1] - begin[1]
+    check(end[0] - begin[2] - 1 <= passed <= end[2] - begin[0] + 1, f"{begin}, then {end}")
+    note(f"{passed} s went by for the guest, {end[1] - end[0]} s from the host's clock")
 
 
 # In the guest: whatever has the port's name now is opened, sends back what it hears, and is

@@ -6,8 +6,10 @@ kernel loads kvm-amd on it, and pvtools-vmm boots a stock kernel with our agent
 inside that. The outer guest is driven by its own agent.
 """
 
+import gzip
 import os
 import pathlib
+import struct
 import subprocess
 import tempfile
 
@@ -46,6 +48,20 @@ def build_tool(target):
     return target
 
 
+def unpack_kernel(image, target):
+    """The ELF file in a bzImage, which has a PVH entry, compressed as busybox understands it:
+    boot.rst's payload_offset and payload_length; four bytes of its size are behind it."""
+    data = pathlib.Path(image).read_bytes()
+    offset, length = struct.unpack_from("<II", data, 0x248)
+    start = (data[0x1f1] + 1) * 512 + offset
+    payload = data[start:start + length - 4]
+    if payload[:4] != b"\x02\x21\x4c\x18":
+        raise RuntimeError(f"{image} is not compressed by LZ4 as Debian's are: {payload[:4].hex()}")
+    elf = subprocess.run(["lz4", "-dc"], input=payload, stdout=subprocess.PIPE, check=True).stdout
+    target.write_bytes(gzip.compress(elf, 1))
+    return target
+
+
 def image():
     """(kernel, initial RAM disk) of the outer guest; the inner ones' are in /inner."""
     agent, cli, vmm = find_agent(), find_cli(), vhostuser.find_vmm()
@@ -64,12 +80,13 @@ def image():
             sockecho = build_tool(pathlib.Path(directory) / "sockecho")
             rings = build_tool(pathlib.Path(directory) / "rings")
             flushed = build_tool(pathlib.Path(directory) / "flushed")
+            elf = unpack_kernel(inner_kernel, pathlib.Path(directory) / "vmlinux.gz")
             micro.build(agent, release, target, MODULES, (cli, vmm),
                         ((inner_kernel, "inner/vmlinuz"), (inner_initrd, "inner/initrd"),
                          (kernel, "inner/vmlinuz-full"), (full_initrd, "inner/initrd-full"),
                          (payload, "inner/board.elf"), (unixcat, "bin/unixcat"),
                          (sockecho, "bin/sockecho"), (rings, "bin/rings"),
-                         (flushed, "bin/flushed")))
+                         (flushed, "bin/flushed"), (elf, "inner/vmlinux.gz")))
 
     return kernel, cache.make("nested", name, make)
 

@@ -555,9 +555,11 @@ def test_hardship():
     start(vm, hardship.prepare(vm))
     within = lambda script: inside(vm, script)
     background = lambda script: ask(vm, "guest-exec", path="/bin/sh", arg=["-c", script])
+    began = hardship.clock(vm, within)
     hardship.typed(vm, within, background)
     hardship.ports(vm, within, background, value_of)
     hardship.floor(vm, within, value_of, wait_in, 256)
+    hardship.same_pace(began, hardship.clock(vm, within))
     hardship.cut(vm, within, background)
 
 
