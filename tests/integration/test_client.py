@@ -250,6 +250,25 @@ def test_from_python():
     equal(done.stdout.splitlines()[0], socket.gethostname(), "host name")
 
 
+def test_what_is_declared_is_exported():
+    """Every function of the public headers, with the version; and nothing that is not ours."""
+    build = pathlib.Path(os.environ.get("PVT_RELEASE") or BUILD)
+    tree = pathlib.Path(__file__).resolve().parents[2]
+    library = build / "host-side/client/libpvtools.so.0"
+    headers = [*(tree / "host-side/client" / f"pvt-{name}.h" for name in ("client", "page", "watch", "error")),
+               build / "host-side/client/pvt-client-commands.h", build / "host-side/client/pvt-boxed.h"]
+    declared = set()
+    for header in headers:
+        declared |= set(re.findall(r"\b(pvt_\w+) \(", re.sub(r"/\*.*?\*/|^#.*?[^\\]$", "", header.read_text(), flags=re.S | re.M)))
+    done = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    exported = {line.split()[2] for line in done.stdout.splitlines()}
+    check(len(declared) > 200, f"{len(declared)} functions were found in the headers")
+    equal(declared - {name.split("@@")[0] for name in exported}, set(), "declared, but not there")
+    equal({name for name in exported if not name.startswith("pvt_") and name != "LIBPVTOOLS_1.0"}, set(), "not ours")
+    equal({name for name in exported if name.startswith("pvt_") and not name.endswith("@@LIBPVTOOLS_1.0")}, set(),
+          "without a version")
+
+
 def members_of_the_page():
     """{verb: members that pvtools(1) promises}."""
     page = (pathlib.Path(__file__).resolve().parents[2] / "packaging/man/pvtools.1.in").read_text().replace("\\-", "-")
