@@ -165,6 +165,18 @@ def need_root():
         raise Skip("a container needs root")
 
 
+def check_users(root, line):
+    """Without utmp: by the files of logind, of which "ID.ref" is a pipe that nobody must open."""
+    sessions = root / "run/systemd/sessions"
+    sessions.mkdir(parents=True)
+    os.mkfifo(sessions / "c1.ref")
+    (sessions / "c1").write_text("UID=1000\nUSER=x\nSTATE=active\nCLASS=user\nREALTIME=1700000000500000\n")
+    (sessions / "c2").write_text("UID=0\nUSER=root\nSTATE=active\nCLASS=manager\n")
+    (sessions / "c3").write_text("UID=77\nUSER=of-ldap\nSTATE=online\nCLASS=user\n")
+    equal(sorted((user["user"], user["login-time"]) for user in line.ask("guest-get-users")),
+          [("of-ldap", 0), ("seed", 1700000000.5)], "users")
+
+
 def test_without_any_library():
     need_root()
     root = make_root("bare")
@@ -175,6 +187,7 @@ def test_without_any_library():
             note(f"{answered} commands answered; refused:")
             note("\n".join(refused))
             equal(output(line, "/bin/busybox", "echo", "hello"), "hello\n", "a program")
+            check_users(root, line)
             equal(line.ask("guest-ssh-get-authorized-keys", username="seed")["keys"], ["ssh-ed25519 AAAA seed"], "keys")
         check_maps(container)
 
