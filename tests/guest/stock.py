@@ -130,6 +130,8 @@ def sh(line, script, timeout=120, code=0):
 class Guest:
     """One guest of a whole test program, driven through whichever agent answers."""
 
+    patience = 420  # seconds that a boot may take
+
     def __init__(self, folders):
         """@folders(): what goes to /debs, see machine()."""
         self.folders, self.machine, self.jobs = folders, None, 0
@@ -138,7 +140,7 @@ class Guest:
         if not self.machine:
             vm = machine(self.folders(), devices=["-device", "pcie-root-port,id=rp1,chassis=1"])
             self.machine = vm.__enter__()
-            vm.wait_agent(420)
+            vm.wait_agent(self.patience)
         return self.machine
 
     def close(self):
@@ -211,6 +213,6 @@ class Guest:
         with self.line() as line:
             line.send(line.request("guest-shutdown", mode="reboot"))
             vm.monitor.wait_event("RESET", 120)
-        vm.wait_agent(420)
+        vm.wait_agent(self.patience)
         if self.run("cat /proc/sys/kernel/random/boot_id") == boot:
             raise AssertionError("it is the same boot")
