@@ -146,7 +146,7 @@ def tables(section):
 
 def test_the_benchs_tables():
     """Their columns are those that are printed, and each row is of something that is measured."""
-    sources = {name: (TREE / f"tests/bench/{name}.py").read_text() for name in ("bench", "control", "vmm")}
+    sources = {name: (TREE / f"tests/bench/{name}.py").read_text() for name in ("bench", "control", "counted", "vmm")}
     commands = set(re.findall(r"guest-[a-z-]+", "".join(
         path.read_text() for path in (TREE / "protocol/schema").glob("*.json"))))
     found = tables("Compared with qemu-ga")
@@ -159,6 +159,7 @@ def test_the_benchs_tables():
             words = [word for word in re.split(r"\d+| kB | at rest| after heavy use", name) if word.strip()]
             check(name in commands or any(all(word.strip() in source for word in words) for source in sources.values()),
                   f"nothing measures {row[0]}")
+    check("| instructions until the answer, in a guest | floor |" in sources["counted"], "of counted.py")
     for words in ("floor µs", "p50/p99 µs", "above the floor", "in a guest, over virtio-serial"):
         check(words in sources["bench"], f"the bench prints no {words}")
     check("| in a guest, over virtio-serial | pvtools | qemu-ga | ratio |" in sources["control"] and
