@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Device models behind rings that a fuzzer makes: mostly good ones, so that the
  * devices are reached, with a bad field where an input byte is 0xff. Guest
- * memory has nothing mapped around it, so that reaching past it is seen. */
+ * memory has nothing mapped around it, so that reaching past it is seen. With one bit of
+ * the input another processor changes rings, tables and requests meanwhile. */
 #include "fuzz.h"
 #include "input.h"
 
 #include "tests/support/guest-ram.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -160,6 +163,29 @@ drive (struct input *in, struct vdev *dev, unsigned q, uint8_t *ram, bool packed
     }
 }
 
+/* ---- the other processor ---- */
+
+static atomic_bool racing;
+
+/* Words of rings, of tables and of requests, in a circle: addresses, lengths, flags, indices. */
+static void *
+disturb (void *data)
+{
+  static const uint32_t values[] = { 0, 1, 2, 3, 16, 255, 0xffff, UINT32_MAX, RAM_DATA, RAM_TABLE,
+                                     RAM_GPA + RAM_SIZE - 1, 0x8000 };
+  static const uint64_t places[] = { RAM_DESC, RAM_TABLE, RAM_DRIVER, RAM_DATA };
+  uint8_t *ram = data;
+  uint32_t state = 1;
+
+  while (atomic_load_explicit (&racing, memory_order_relaxed))
+    {
+      state = state * 1664525u + 1013904223u;
+      *(volatile uint32_t *) (ram + (places[state >> 30] - RAM_GPA) + (state >> 8 & 0xfc))
+        = values[(state >> 16) % G_N_ELEMENTS (values)];
+    }
+  return NULL;
+}
+
 static void
 on_event (void *data)
 {
@@ -234,6 +260,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   struct vdev *dev;
   uint64_t features;
   bool packed = bits & 1;
+  pthread_t thread;
   unsigned q;
 
   if (ram == NULL)
@@ -262,6 +289,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (vdev_accept (dev, features) < 0 || ram_start (dev, q, SIZE, features) < 0)
     abort ();
   vdev_write_config (dev, choice, data, bits % 9 < size ? bits % 9 : (unsigned) size);
+  atomic_store (&racing, bits & 0x80);
+  if (bits & 0x80 && pthread_create (&thread, NULL, disturb, ram) != 0)
+    abort ();
   drive (&in, dev, q, ram, packed, others[choice % DEVICES]);
   if (bits & 8) /* the queue alone begins again, whatever was in it */
     {
@@ -271,6 +301,9 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
         abort ();
       drive (&in, dev, q, ram, packed, others[choice % DEVICES]);
     }
+  atomic_store (&racing, false);
+  if (bits & 0x80)
+    pthread_join (thread, NULL);
   vdev_reset (dev);
   return 0;
 }
