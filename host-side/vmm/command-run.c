@@ -573,7 +573,7 @@ command_run (int argc, char **argv)
   if (run.control_path && copier_new (&copier, !run.no_sandbox) < 0)
     vmm_log ("no process for copies: disks cannot be copied by the control socket");
   if (run.agent)
-    view = agent_view_start (run.agent_path, run.serial_path == NULL && isatty (STDOUT_FILENO));
+    view = agent_view_start (run.agent_path, run.serial_fd == STDOUT_FILENO && isatty (STDOUT_FILENO));
   if (machine_new (&machine, run.memory, run.page, run.vcpus, run.slots, run.n_devices, run.serial_fd) == 0)
     {
       machine->copier = copier;
