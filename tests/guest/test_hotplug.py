@@ -15,7 +15,7 @@ import tap
 from agent import find_agent
 from shell import sh
 from tap import check, equal
-from vm import VM
+from vm import ON_VMM, VM, needs
 from wire import AgentError
 
 guest = {}
@@ -23,9 +23,10 @@ guest = {}
 
 def vm():
     if not guest:
-        machine = VM(*debian.image(find_agent(), full_kernel=True), smp="1,maxcpus=2")
-        # Room for the memory that comes later.
-        machine.arguments[machine.arguments.index("-m") + 1] = "1024,slots=2,maxmem=4G"
+        machine = VM(*debian.image(find_agent(), full_kernel=True), smp="2" if ON_VMM else "1,maxcpus=2")
+        if not ON_VMM:
+            # Room for the memory that comes later.
+            machine.arguments[machine.arguments.index("-m") + 1] = "1024,slots=2,maxmem=4G"
         guest["vm"] = machine.__enter__()
         machine.wait_agent(300)
     return guest["vm"]
@@ -43,6 +44,7 @@ def online(line):
 
 
 def test_a_plugged_cpu_comes_online():
+    needs("hotplug")
     machine = vm()
     slot = next(entry for entry in machine.monitor.command("query-hotpluggable-cpus")
                 if "qom-path" not in entry)
@@ -69,6 +71,7 @@ def test_cpus_by_the_agent():
 
 
 def test_plugged_memory_comes_online():
+    needs("hotplug")
     machine = vm()
     with machine.line() as line:
         before = line.ask("pvt-get-memory")["total"]

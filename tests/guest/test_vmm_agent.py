@@ -51,6 +51,7 @@ PROGRAMS = {
     "test_page": [],
     "test_exporter_page_guest": [],
     "test_snapshot": [],
+    "test_hotplug": [],
 }
 # Those that are about something of QEMU's.
 QEMUS = {
@@ -60,7 +61,6 @@ QEMUS = {
     "test_vhost_user_net": "our devices in QEMU, by vhost-user",
     "test_enablement": "the firmware's tables of QEMU, a disk of other hardware",
     "test_hibernate": "the sleep states of a PC",
-    "test_hotplug": "processors, memory and disks that are plugged in",
     "test_readme": "quickstart's guest, which is QEMU's",
     "test_torture": "overlays of QEMU",
 }
