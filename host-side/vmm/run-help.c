@@ -18,7 +18,7 @@ const char run_help[] =
   "  --hugepages[=SIZE]   the memory in huge pages of the host, 2M (when not given) or 1G\n"
   "  --cpus N             1 when not given\n"
   "  --disk OPTIONS       [file=]PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
-  "                       [,aio=io_uring|threads][,transport=T]\n"
+  "                       [,aio=io_uring|threads][,poll=US][,transport=T]\n"
   "  --net OPTIONS        tap=NAME[,queues=N], local=PATH,peer=PATH, or user, a network that needs\n"
   "                       no rights: user[,hostfwd=tcp:[ADDR]:PORT-[ADDR]:PORT][,restrict=on];\n"
   "                       [,mac=MAC][,mtu=BYTES][,offload=on|off][,transport=T]; see\n"

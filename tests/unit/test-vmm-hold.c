@@ -100,6 +100,64 @@ test_hold (void **state)
   end (dev);
 }
 
+/* Nobody kicks for the second request and those behind it: the worker looks, as it may for
+ * long. Whoever wants the worker does not wait for that. */
+static void
+test_poll (void **state)
+{
+  struct vdev *dev = begin ();
+  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+  const struct virtio_used *used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
+  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
+
+  dev->poll_us = 1000u * 1000 * 1000;
+  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
+  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+  /* The queue's beginning has looked at it once, and found it empty. */
+  worker_call (dev->workers[0], nothing, NULL);
+  vdev_hold (dev);
+  dev->queues[0].polls_left_out = 0;
+  vdev_release (dev);
+  for (unsigned round = 0; round < 12; round++) /* fewer than its turn has: 2 * 8 */
+    {
+      avail->ring[avail->idx % 8] = 0;
+      __atomic_store_n (&avail->idx, avail->idx + 1, __ATOMIC_RELEASE);
+      if (round == 0)
+        vdev_kick (dev, 0);
+      while (used_index (used) == round)
+        sched_yield ();
+      assert_true (used->flags & VIRTIO_USED_F_NO_NOTIFY);
+    }
+  worker_call (dev->workers[0], nothing, NULL);
+  assert_false (used->flags & VIRTIO_USED_F_NO_NOTIFY);
+  assert_int_equal (dev->queues[0].polls_in_vain, 1);
+  end (dev);
+}
+
+/* Each look in vain leaves twice as many out, up to a bound. */
+static void
+test_polls_in_vain (void **state)
+{
+  struct vdev *dev = begin ();
+  unsigned looked = 0, before = dev->queues[0].polls_in_vain;
+
+  dev->poll_us = 1;
+  for (unsigned i = 0; i < 1000; i++)
+    {
+      vdev_hold (dev);
+      looked += dev->queues[0].polls_in_vain != before;
+      before = dev->queues[0].polls_in_vain;
+      vdev_release (dev);
+      vdev_kick (dev, 0);
+      worker_call (dev->workers[0], nothing, NULL);
+    }
+  assert_in_range (looked, 1, 7); /* 1, 2, 4 ... 64 */
+  assert_int_equal (dev->queues[0].polls_in_vain, 64);
+  end (dev);
+}
+
 static void
 test_growth (void **state)
 {
@@ -306,6 +364,8 @@ main (void)
   const struct CMUnitTest tests[] = {
     cmocka_unit_test (test_copier),
     cmocka_unit_test (test_hold),
+    cmocka_unit_test (test_poll),
+    cmocka_unit_test (test_polls_in_vain),
     cmocka_unit_test (test_growth),
     cmocka_unit_test (test_who_wants_the_worker_waits_for_one),
     cmocka_unit_test (test_long_request_is_left_undone),

@@ -17,6 +17,8 @@
 #define SEG_MAX 126u                  /* with head and status a direct chain of 128 */
 #define RANGE_SECTORS_MAX (1u << 21)  /* 1 GiB a discard segment */
 #define RANGES_MAX 16u
+#define POLL_US 500u /* longer than a guest takes from an answer to the next request */
+#define POLL_US_MAX 10000u
 #define PIECE_BYTES (UINT64_C (16) << 20) /* of a range, at a time */
 
 static bool
@@ -317,18 +319,19 @@ choose_aio (struct blk *blk, const char *aio)
 int
 blk_create (const struct options *options, struct vdev **dev)
 {
-  static const char *const known[] = { "file", "readonly", "serial", "queues", "aio", "packed",
+  static const char *const known[] = { "file", "readonly", "serial", "queues", "aio", "poll", "packed",
                                        NULL };
   const char *path = options_get (options, "file", NULL);
   const char *serial = options_get (options, "serial", "");
   bool readonly = false, packed = true;
-  uint64_t queues = 1;
+  uint64_t queues = 1, poll = POLL_US;
   struct blk *blk;
   int ret;
 
   if (options_only (options, known) < 0 || options_get_bool (options, "readonly", &readonly) < 0
       || options_get_bool (options, "packed", &packed) < 0
-      || options_get_number (options, "queues", 1, BLK_QUEUES_MAX, &queues) < 0)
+      || options_get_number (options, "queues", 1, BLK_QUEUES_MAX, &queues) < 0
+      || options_get_number (options, "poll", 0, POLL_US_MAX, &poll) < 0)
     return -EINVAL;
   if (path == NULL || strlen (serial) > VIRTIO_BLK_ID_BYTES)
     {
@@ -350,6 +353,7 @@ blk_create (const struct options *options, struct vdev **dev)
   vdev_init (&blk->dev, &blk_ops, "blk", VIRTIO_ID_BLOCK, (unsigned) queues);
   blk->dev.n_workers = (unsigned) queues;
   blk->dev.threads = SANDBOX_DISK;
+  blk->dev.poll_us = (unsigned) poll;
   if (!packed)
     blk->dev.features &= ~VIRTIO_BIT (VIRTIO_F_RING_PACKED);
   describe (blk, (unsigned) queues);

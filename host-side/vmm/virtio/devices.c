@@ -9,7 +9,7 @@
 /* A new device is a file and a line here. */
 static const struct vdev_kind kinds[] = {
   { "blk", "file=PATH[,readonly=on][,serial=TEXT][,queues=N]\n"
-           "           [,aio=io_uring|threads][,packed=off]", blk_create },
+           "           [,aio=io_uring|threads][,poll=US][,packed=off]", blk_create },
   { "rng", "[source=PATH][,packed=off]", rng_create },
   { "net",
     "tap=NAME[,queues=N] | fds=A[:B...] | local=PATH,peer=PATH | socket-fd=N\n"

@@ -60,7 +60,7 @@ vdev_serve (struct vdev *dev, unsigned q,
           budget = vdev_is_wanted (dev, q) ? 0 : budget - 1;
         }
     }
-  while (ret == 0 && virtq_arm (&queue->ring) && budget > 0);
+  while (ret == 0 && (vdev_poll (dev, q) || virtq_arm (&queue->ring)) && budget > 0);
   if (ret < 0)
     vdev_break (dev);
   /* A guest that never stops asking does not keep the worker from others. */

@@ -57,6 +57,7 @@ struct vdev_queue
   struct worker *worker; /* NULL: served by whoever calls vdev_kick() */
   struct watch kick;     /* an eventfd */
   bool fresh;            /* it begins anew */
+  unsigned polls_in_vain, polls_left_out; /* vdev_poll()'s */
   _Atomic bool stopping; /* somebody waits until it has stopped */
   struct vdev *dev;
   unsigned index;
@@ -73,6 +74,7 @@ struct vdev
   unsigned n_workers;
   unsigned worker_share; /* queue q belongs to worker q / worker_share % n_workers */
   unsigned threads;      /* SANDBOX_ kinds of the workers */
+  unsigned poll_us;      /* how long vdev_serve() looks for more before it waits for a kick */
   unsigned n_counted;    /* as vhost-user's front-ends count queues: for net, pairs */
   struct worker *workers[VDEV_QUEUES_MAX];
   struct vdev_queue queues[VDEV_QUEUES_MAX];
@@ -97,6 +99,9 @@ void vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, 
  * VDEV_UNDONE when vdev_is_stopping(). */
 void vdev_serve (struct vdev *dev, unsigned q,
                  uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain));
+/* Waits a little for the driver to put more into the queue, in whose worker it is. TRUE when it
+ * did; FALSE means arm the queue and wait for a kick. */
+bool vdev_poll (struct vdev *dev, unsigned q);
 /* Tells the driver of used buffers if it wants to know. */
 void vdev_notify (struct vdev *dev, unsigned q);
 /* Changes the configuration and tells the driver. Any thread. */

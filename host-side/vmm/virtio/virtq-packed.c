@@ -200,6 +200,12 @@ virtq_packed_disarm (struct virtq *ring)
 }
 
 bool
+virtq_packed_has_more (const struct virtq *ring)
+{
+  return is_available (ring, ring->next_avail, ring->avail_wrap);
+}
+
+bool
 virtq_packed_arm (struct virtq *ring)
 {
   uint16_t off_wrap = ring->next_avail | (uint16_t) (ring->avail_wrap ? 0x8000 : 0);

@@ -35,6 +35,7 @@ void virtq_split_push_many (struct virtq *ring, const struct virtq_used *used, u
 bool virtq_split_must_notify (struct virtq *ring);
 void virtq_split_disarm (struct virtq *ring);
 bool virtq_split_arm (struct virtq *ring);
+bool virtq_split_has_more (const struct virtq *ring);
 
 int virtq_packed_start (struct virtq *ring, const struct virtq_config *config);
 int virtq_packed_pop (struct virtq *ring, struct virtq_chain *chain);
@@ -43,3 +44,4 @@ void virtq_packed_push_many (struct virtq *ring, const struct virtq_used *used, 
 bool virtq_packed_must_notify (struct virtq *ring);
 void virtq_packed_disarm (struct virtq *ring);
 bool virtq_packed_arm (struct virtq *ring);
+bool virtq_packed_has_more (const struct virtq *ring);

@@ -162,6 +162,12 @@ virtq_split_disarm (struct virtq *ring)
 }
 
 bool
+virtq_split_has_more (const struct virtq *ring)
+{
+  return avail_index (ring) != ring->next_avail;
+}
+
+bool
 virtq_split_arm (struct virtq *ring)
 {
   if (ring->event_idx)

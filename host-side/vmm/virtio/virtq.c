@@ -199,6 +199,14 @@ virtq_disarm (struct virtq *ring)
 }
 
 bool
+virtq_has_more (const struct virtq *ring)
+{
+  if (!ring->ready || ring->broken)
+    return false;
+  return ring->packed ? virtq_packed_has_more (ring) : virtq_split_has_more (ring);
+}
+
+bool
 virtq_arm (struct virtq *ring)
 {
   if (!ring->ready || ring->broken)

@@ -83,6 +83,8 @@ void virtq_unpop (struct virtq *ring, const struct virtq_chain *chain);
 bool virtq_must_notify (struct virtq *ring);
 /* Asks the driver to be silent while we look at the ring anyway. */
 void virtq_disarm (struct virtq *ring);
+/* Whether there is something to pop, as far as is seen without a fence. */
+bool virtq_has_more (const struct virtq *ring);
 /* Asks the driver to notify; true when something came meanwhile: look again. */
 bool virtq_arm (struct virtq *ring);
 
