@@ -70,24 +70,40 @@ used_index (const struct virtio_used *used)
   return __atomic_load_n (&used->idx, __ATOMIC_ACQUIRE);
 }
 
+/* A chain that asks for the disk's serial. */
+static void
+make_request (void)
+{
+  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
+  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
+
+  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
+  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+}
+
+/* Makes it available, once more; nobody is kicked. */
+static void
+put_request (void)
+{
+  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
+
+  avail->ring[avail->idx % 8] = 0;
+  __atomic_store_n (&avail->idx, avail->idx + 1, __ATOMIC_RELEASE);
+}
+
 static void
 test_hold (void **state)
 {
   const struct virtio_used *used;
   struct vdev *dev = begin ();
-  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
-  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
-  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
 
   used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
-  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
-  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
-  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+  make_request ();
   for (unsigned round = 0; round < 50; round++)
     {
       vdev_hold (dev);
-      avail->ring[avail->idx % 8] = 0;
-      avail->idx++;
+      put_request ();
       vdev_kick (dev, 0);
       sched_yield ();
       assert_int_equal (used_index (used), round);
@@ -106,15 +122,10 @@ static void
 test_poll (void **state)
 {
   struct vdev *dev = begin ();
-  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
-  struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
   const struct virtio_used *used = (const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA));
-  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
 
   dev->poll_us = 1000u * 1000 * 1000;
-  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
-  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
-  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+  make_request ();
   /* The queue's beginning has looked at it once, and found it empty. */
   worker_call (dev->workers[0], nothing, NULL);
   vdev_hold (dev);
@@ -122,8 +133,7 @@ test_poll (void **state)
   vdev_release (dev);
   for (unsigned round = 0; round < 12; round++) /* fewer than its turn has: 2 * 8 */
     {
-      avail->ring[avail->idx % 8] = 0;
-      __atomic_store_n (&avail->idx, avail->idx + 1, __ATOMIC_RELEASE);
+      put_request ();
       if (round == 0)
         vdev_kick (dev, 0);
       while (used_index (used) == round)
@@ -225,15 +235,23 @@ struct slow
   unsigned served;
 };
 
+static void
+tell_served (struct slow *slow)
+{
+  pthread_mutex_lock (&slow->lock);
+  slow->served++;
+  pthread_cond_broadcast (&slow->changed);
+  pthread_mutex_unlock (&slow->lock);
+}
+
 /* A request that takes as long as somebody says. */
 static uint32_t
 serve_slowly (struct vdev *dev, unsigned q, struct virtq_chain *chain)
 {
   struct slow *slow = (struct slow *) dev;
 
+  tell_served (slow);
   pthread_mutex_lock (&slow->lock);
-  slow->served++;
-  pthread_cond_broadcast (&slow->changed);
   while (!slow->may_go_on)
     pthread_cond_wait (&slow->changed, &slow->lock);
   pthread_mutex_unlock (&slow->lock);
@@ -307,12 +325,7 @@ test_who_wants_the_worker_waits_for_one (void **state)
 static uint32_t
 serve_until_stopped (struct vdev *dev, unsigned q, struct virtq_chain *chain)
 {
-  struct slow *slow = (struct slow *) dev;
-
-  pthread_mutex_lock (&slow->lock);
-  slow->served++;
-  pthread_cond_broadcast (&slow->changed);
-  pthread_mutex_unlock (&slow->lock);
+  tell_served ((struct slow *) dev);
   while (!vdev_is_stopping (dev, q))
     g_usleep (1000);
   return VDEV_UNDONE;

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host-side/vmm/core/clock.h"
 #include "layout.h"
 
 #define BYTES 12u
@@ -70,10 +70,7 @@ exits_of_kvm (const struct vcpu *vcpu)
 static uint32_t
 microseconds (void)
 {
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (uint32_t) (now.tv_sec * UINT64_C (1000000) + (uint64_t) now.tv_nsec / 1000);
+  return (uint32_t) (clock_ns () / 1000);
 }
 
 static void

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "host-side/vmm/core/clock.h"
 #include "host-side/vmm/core/log.h"
 
 #ifndef PVT_HAVE_LIBSLIRP
@@ -33,7 +34,6 @@ net_user_new (const struct options *options, struct net_backend **backend)
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "host-side/vmm/core/sandbox.h"
@@ -134,10 +134,8 @@ static int64_t
 clock_get_ns (void *data)
 {
   const struct user *user = data;
-  struct timespec now;
 
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C (1000000000) + now.tv_nsec + user->leapt * 1000000;
+  return (int64_t) clock_ns () + user->leapt * 1000000;
 }
 
 static void *

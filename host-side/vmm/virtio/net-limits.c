@@ -9,19 +9,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "host-side/vmm/core/clock.h"
+
 #define SECOND UINT64_C (1000000000)
-
-static uint64_t
-now_ns (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (uint64_t) now.tv_sec * SECOND + (uint64_t) now.tv_nsec;
-}
 
 static struct worker *
 worker_of (const struct net_pair *pair)
@@ -83,7 +75,7 @@ bool
 net_limits_pass_tx (struct net_pair *pair, const uint8_t *head, uint64_t len)
 {
   return pair->policy == NULL
-         || pass (pair, net_policy_from_guest (pair->policy, head, head_of (len), now_ns ()));
+         || pass (pair, net_policy_from_guest (pair->policy, head, head_of (len), clock_ns ()));
 }
 
 bool
@@ -96,7 +88,7 @@ static bool
 hold (struct net_pair *pair, struct watch *timer, const struct net_rate *bits,
       const struct net_rate *frames)
 {
-  uint64_t now = now_ns (), wait = net_rate_wait (bits, now), other = net_rate_wait (frames, now);
+  uint64_t now = clock_ns (), wait = net_rate_wait (bits, now), other = net_rate_wait (frames, now);
   struct itimerspec until = { 0 };
 
   if (other > wait)
@@ -128,7 +120,7 @@ net_limits_hold_rx (struct net_pair *pair)
 static void
 charge (struct net_rate *bits, struct net_rate *frames, uint64_t len, uint64_t segments)
 {
-  uint64_t now = now_ns ();
+  uint64_t now = clock_ns ();
 
   net_rate_charge (bits, now, len * 8);
   net_rate_charge (frames, now, segments);

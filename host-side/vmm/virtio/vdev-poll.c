@@ -4,24 +4,15 @@
  * looks in vain looks less often. */
 #include "vdev.h"
 
-#include <time.h>
+#include "host-side/vmm/core/clock.h"
 
 #define VAIN_MAX 64u
 #define LOOKS 32u /* for a look at the clock, which is a system call on some hosts */
 
-static uint64_t
-now_us (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_MONOTONIC, &now);
-  return (uint64_t) now.tv_sec * 1000000 + (uint64_t) now.tv_nsec / 1000;
-}
-
 static bool
 comes_in_time (struct vdev *dev, unsigned q)
 {
-  uint64_t began = now_us ();
+  uint64_t began = clock_ns ();
 
   do
     for (unsigned i = 0; i < LOOKS; i++)
@@ -30,7 +21,7 @@ comes_in_time (struct vdev *dev, unsigned q)
           return true;
         __builtin_ia32_pause ();
       }
-  while (!vdev_is_wanted (dev, q) && now_us () - began < dev->poll_us);
+  while (!vdev_is_wanted (dev, q) && clock_ns () - began < UINT64_C (1000) * dev->poll_us);
   return false;
 }
 
@@ -51,9 +42,10 @@ vdev_poll (struct vdev *dev, unsigned q)
       queue->polls_in_vain = 0;
       return true;
     }
-  queue->polls_in_vain = queue->polls_in_vain == 0           ? 1
-                         : queue->polls_in_vain < VAIN_MAX ? 2 * queue->polls_in_vain
-                                                             : VAIN_MAX;
+  if (queue->polls_in_vain == 0)
+    queue->polls_in_vain = 1;
+  else if (queue->polls_in_vain < VAIN_MAX)
+    queue->polls_in_vain *= 2;
   queue->polls_left_out = queue->polls_in_vain;
   return false;
 }
