@@ -95,6 +95,14 @@ def package_disk(target, folders):
                        check=True, capture_output=True)
 
 
+def add_packages(vm, folders):
+    """package_disk() as a disk of a machine that has not begun."""
+    path = vm.directory / "debs.img"
+    package_disk(path, folders)
+    vm.arguments += ["-drive", f"file={path},if=none,id=debs,format=raw,readonly=on",
+                     "-device", "virtio-blk-pci,drive=debs,serial=debs"]
+
+
 def machine(folders, overlay=None, **keywords):
     """A VM; the packages of @folders are in it at /debs/FOLDER. With an @overlay, a qcow2
     file, what it writes stays there."""
@@ -105,10 +113,7 @@ def machine(folders, overlay=None, **keywords):
                          "-device", "virtio-blk-pci,drive=root,serial=pvtroot"]
     else:
         vm = VM(kernel, initrd, image(), **keywords)
-    disk = vm.directory / "debs.img"
-    package_disk(disk, {"stock": stock_debs(), **folders})
-    vm.arguments += ["-drive", f"file={disk},if=none,id=debs,format=raw,readonly=on",
-                     "-device", "virtio-blk-pci,drive=debs,serial=debs"]
+    add_packages(vm, {"stock": stock_debs(), **folders})
     return vm
 
 
@@ -170,14 +175,17 @@ class Guest:
                     raise
                 time.sleep(0.3)
 
+    def launch(self, name):
+        """What begins a job: as a unit of its own."""
+        return f"systemd-run --quiet --collect --no-block --unit={name} /bin/sh /root/{name}"
+
     def start_job(self, script):
-        """Begins a script as a unit of its own, so that it outlives the agent that was asked."""
+        """Begins a script, which outlives the agent that was asked; its name."""
         self.jobs += 1
         name = f"pvt-job-{self.jobs}"
         body = ("export PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
                 f"(set -e\n{script}\n) > /root/{name}.log 2>&1; echo $? > /root/{name}.rc")
-        self.run(f"cat > /root/{name} <<'END'\n{body}\nEND\n"
-                 f"systemd-run --quiet --collect --no-block --unit={name} /bin/sh /root/{name}")
+        self.run(f"cat > /root/{name} <<'END'\n{body}\nEND\n{self.launch(name)}")
         return name
 
     def wait_job(self, name, timeout=600):
