@@ -57,10 +57,20 @@ pvt_utmp_parse (const void *data, gsize len, GArray *users)
     }
 }
 
-gboolean
-pvt_users_has_utmp (const PvtRoot *root)
+/* /run has been there since 2011, and /var/run is a link to it. What is mounted on /var may
+ * hang, so it is asked only where there is no /run. */
+static gboolean
+is_old (const PvtRoot *root)
 {
-  return pvt_root_exists (root, "run/utmp") || pvt_root_exists (root, "var/run/utmp");
+  return !pvt_root_exists (root, "run");
+}
+
+const char *
+pvt_users_utmp (const PvtRoot *root)
+{
+  if (pvt_root_exists (root, "run/utmp"))
+    return "run/utmp";
+  return is_old (root) && pvt_root_exists (root, "var/run/utmp") ? "var/run/utmp" : NULL;
 }
 
 GArray *
@@ -68,10 +78,10 @@ pvt_users_read (const PvtRoot *root)
 {
   GArray *users = g_array_new (FALSE, FALSE, sizeof (PvtUser));
   gsize len = 0;
-  g_autofree char *data = pvt_root_read_alloc (root, "var/run/utmp", PVT_MAX_PROC_FILE, &len, NULL);
+  g_autofree char *data = pvt_root_read_alloc (root, "run/utmp", PVT_MAX_PROC_FILE, &len, NULL);
 
-  if (data == NULL)
-    data = pvt_root_read_alloc (root, "run/utmp", PVT_MAX_PROC_FILE, &len, NULL);
+  if (data == NULL && is_old (root))
+    data = pvt_root_read_alloc (root, "var/run/utmp", PVT_MAX_PROC_FILE, &len, NULL);
   if (data)
     pvt_utmp_parse (data, len, users);
   else

@@ -20,5 +20,5 @@ void pvt_users_add (GArray *users, const PvtUser *user);
 /* Empty when nobody is, or nothing tells. The caller unrefs the array of PvtUser. */
 GArray *pvt_users_read (const PvtRoot *root);
 
-/* Whether there is a utmp file, which counts alone then. */
-gboolean pvt_users_has_utmp (const PvtRoot *root);
+/* Where the utmp file is, below the root, which counts alone then; NULL when there is none. */
+const char *pvt_users_utmp (const PvtRoot *root);

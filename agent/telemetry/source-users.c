@@ -29,7 +29,7 @@ static struct
 static const char *
 missing (PvtEventKind kind G_GNUC_UNUSED, const PvtRoot *root)
 {
-  return pvt_users_has_utmp (root) ? NULL : pvt_logins_missing (root);
+  return pvt_users_utmp (root) ? NULL : pvt_logins_missing (root);
 }
 
 static int
@@ -84,8 +84,8 @@ changed (gint fd, GIOCondition condition G_GNUC_UNUSED, gpointer data G_GNUC_UNU
 static void
 start (const PvtRoot *root)
 {
-  gboolean utmp = pvt_root_exists (root, "run/utmp");
-  g_autofree char *path = g_strconcat (root->path, "/", utmp ? "run/utmp" : PVT_LOGINS_DIRECTORY, NULL);
+  const char *utmp = pvt_users_utmp (root);
+  g_autofree char *path = g_strconcat (root->path, "/", utmp ? utmp : PVT_LOGINS_DIRECTORY, NULL);
   guint32 wanted = utmp ? IN_MODIFY : IN_MOVED_TO | IN_DELETE;
 
   users_watch.root = root;

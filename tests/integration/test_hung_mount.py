@@ -4,6 +4,7 @@
 
 import json
 import pathlib
+import struct
 import sys
 import tempfile
 import threading
@@ -15,6 +16,9 @@ import tap
 from agent import Agent as AnyAgent
 from deadmount import DeadMount
 from tap import check, equal
+
+
+USER_PROCESS = 7
 
 
 def Agent(*options):
@@ -115,6 +119,30 @@ def test_a_disk_that_does_not_answer():
                 equal(other.ask("guest-sync", id=number), number, "the other client")
             check("given up" in json.loads(waiting.read_line())["error"]["desc"], "the one that waits")
             dead.revive()
+
+
+def utmp(user):
+    """A record of utmp(5): a session since second 1000."""
+    return struct.pack("<hxxi32s4s32s256shhiii16s20s", USER_PROCESS, 1, b"tty1", b"1", user, b"", 0, 0, 0, 1000, 0,
+                       b"", b"")
+
+
+def test_who_is_logged_in_is_not_looked_for_on_var():
+    """/var/run is a link to /run; only where there is no /run has it files of its own."""
+    with tempfile.TemporaryDirectory(prefix="pvt-root-") as name, DeadMount() as dead:
+        root = pathlib.Path(name)
+        (root / "var").symlink_to(dead.path)
+        (root / "run").mkdir()
+        with Agent("--root", name) as agent, agent.line() as line:
+            equal(line.ask("guest-get-users"), [], "nobody tells")
+            (root / "run/utmp").write_bytes(utmp(b"alice"))
+            equal(line.ask("guest-get-users"), [{"user": "alice", "login-time": 1000}], "a system of today")
+            (root / "var").unlink()
+            (root / "run").rename(root / "var")
+            equal(line.ask("guest-get-users"), [], "no run below var")
+            (root / "var/run").mkdir()
+            (root / "var/utmp").rename(root / "var/run/utmp")
+            equal(line.ask("guest-get-users"), [{"user": "alice", "login-time": 1000}], "one of before 2011")
 
 
 if __name__ == "__main__":
