@@ -17,11 +17,12 @@
 
 static struct guest_memory memory;
 static uint8_t *ram;
-static _Atomic unsigned changes;
+static _Atomic unsigned changes, interrupts;
 
 static void
 on_notify (void *data, unsigned q)
 {
+  interrupts++;
 }
 
 static void
@@ -70,26 +71,39 @@ used_index (const struct virtio_used *used)
   return __atomic_load_n (&used->idx, __ATOMIC_ACQUIRE);
 }
 
-/* A chain that asks for the disk's serial. */
+/* A chain at @head, at an even place, that asks for @len bytes. */
+static void
+make_chain (unsigned head, uint32_t type, uint32_t len)
+{
+  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA)) + head;
+  struct virtio_blk_req req = { .type = type };
+
+  memcpy (ram + (RAM_DATA - RAM_GPA) + 1024 * head, &req, sizeof req);
+  desc[0] = (struct virtio_desc){ RAM_DATA + 1024 * head, sizeof req, VIRTIO_DESC_F_NEXT, (uint16_t) (head + 1) };
+  desc[1] = (struct virtio_desc){ RAM_DATA + 1024 * head + 512, len + 1, VIRTIO_DESC_F_WRITE, 0 };
+}
+
+/* One that asks for the disk's serial. */
 static void
 make_request (void)
 {
-  struct virtio_desc *desc = (struct virtio_desc *) (ram + (RAM_DESC - RAM_GPA));
-  struct virtio_blk_req req = { .type = VIRTIO_BLK_T_GET_ID };
-
-  memcpy (ram + (RAM_DATA - RAM_GPA), &req, sizeof req);
-  desc[0] = (struct virtio_desc){ RAM_DATA, sizeof req, VIRTIO_DESC_F_NEXT, 1 };
-  desc[1] = (struct virtio_desc){ RAM_DATA + 512, 21, VIRTIO_DESC_F_WRITE, 0 };
+  make_chain (0, VIRTIO_BLK_T_GET_ID, VIRTIO_BLK_ID_BYTES);
 }
 
 /* Makes it available, once more; nobody is kicked. */
 static void
-put_request (void)
+put_chain (unsigned head)
 {
   struct virtio_avail *avail = (struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA));
 
-  avail->ring[avail->idx % 8] = 0;
+  avail->ring[avail->idx % 8] = (uint16_t) head;
   __atomic_store_n (&avail->idx, avail->idx + 1, __ATOMIC_RELEASE);
+}
+
+static void
+put_request (void)
+{
+  put_chain (0);
 }
 
 static void
@@ -165,6 +179,49 @@ test_polls_in_vain (void **state)
     }
   assert_in_range (looked, 1, 7); /* 1, 2, 4 ... 64 */
   assert_int_equal (dev->queues[0].polls_in_vain, 64);
+  end (dev);
+}
+
+/* What is in the queue at once is answered, and the worker waits for a kick. */
+static void
+put_at_once (struct vdev *dev, const unsigned *heads, unsigned n)
+{
+  vdev_hold (dev);
+  interrupts = 0;
+  for (unsigned i = 0; i < n; i++)
+    put_chain (heads[i]);
+  vdev_kick (dev, 0);
+  vdev_release (dev);
+  /* Whoever calls the worker cuts its turn short. */
+  while (used_index ((const struct virtio_used *) (ram + (RAM_DEVICE - RAM_GPA)))
+         != ((const struct virtio_avail *) (ram + (RAM_DRIVER - RAM_GPA)))->idx)
+    sched_yield ();
+  worker_call (dev->workers[0], nothing, NULL);
+}
+
+/* Reads that are there at once share an interrupt; a flush, which may take long, does not keep
+ * their answers. A disk that is not to look on tells of each. */
+static void
+test_answers_share_an_interrupt (void **state)
+{
+  static const unsigned reads[] = { 0, 0, 0, 0, 0 }, flush_last[] = { 0, 0, 0, 2 }, one[] = { 0 };
+  struct vdev *dev = begin ();
+
+  make_chain (0, VIRTIO_BLK_T_IN, 512);
+  make_chain (2, VIRTIO_BLK_T_FLUSH, 0);
+  dev->poll_us = 0;
+  put_at_once (dev, reads, 5);
+  assert_int_equal (interrupts, 5);
+  dev->poll_us = 1000u * 1000 * 1000;
+  dev->queues[0].polls_left_out = UINT_MAX; /* the queue is looked at for no longer than a burst */
+  put_at_once (dev, reads, 5);
+  assert_int_equal (interrupts, 1);
+  put_at_once (dev, flush_last, 4);
+  assert_int_equal (interrupts, 2);
+  /* Behind a burst nobody waits for another: one alone is told of, too. */
+  put_at_once (dev, reads, 5);
+  put_at_once (dev, one, 1);
+  assert_int_equal (interrupts, 1);
   end (dev);
 }
 
@@ -379,6 +436,7 @@ main (void)
     cmocka_unit_test (test_hold),
     cmocka_unit_test (test_poll),
     cmocka_unit_test (test_polls_in_vain),
+    cmocka_unit_test (test_answers_share_an_interrupt),
     cmocka_unit_test (test_growth),
     cmocka_unit_test (test_who_wants_the_worker_waits_for_one),
     cmocka_unit_test (test_long_request_is_left_undone),

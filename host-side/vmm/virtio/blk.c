@@ -175,6 +175,8 @@ serve (struct vdev *dev, unsigned q, struct virtq_chain *chain)
 
   if (!blk_head (chain, &req))
     return 0;
+  if (req.type != VIRTIO_BLK_T_IN && req.type != VIRTIO_BLK_T_OUT)
+    vdev_tell (dev, q); /* this one may take long */
   ret = blk_perform (blk_of (dev), q, chain, &req, &written);
   if (ret == -ECANCELED)
     return VDEV_UNDONE;

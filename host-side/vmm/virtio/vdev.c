@@ -34,6 +34,16 @@ vdev_init (struct vdev *dev, const struct vdev_ops *ops, const char *kind, uint3
     }
 }
 
+/* As virtq_pop(), and waits for what follows closely. */
+static int
+next (struct vdev *dev, unsigned q, struct virtq_chain *chain)
+{
+  struct virtq *ring = &dev->queues[q].ring;
+  int ret = virtq_pop (ring, chain);
+
+  return ret == 0 && vdev_follows (dev, q) ? virtq_pop (ring, chain) : ret;
+}
+
 void
 vdev_serve (struct vdev *dev, unsigned q,
             uint32_t (*serve) (struct vdev *dev, unsigned q, struct virtq_chain *chain))
@@ -47,18 +57,20 @@ vdev_serve (struct vdev *dev, unsigned q,
   do
     {
       virtq_disarm (&queue->ring);
-      while (budget > 0 && (ret = virtq_pop (&queue->ring, &chain)) == 1)
+      while (budget > 0 && (ret = next (dev, q, &chain)) == 1)
         {
           written = serve (dev, q, &chain);
           if (written == VDEV_UNDONE) /* whoever stops the queue is next */
             {
               virtq_unpop (&queue->ring, &chain);
+              vdev_tell (dev, q);
               return;
             }
           virtq_push (&queue->ring, &chain, written);
-          vdev_notify (dev, q);
+          vdev_answered (dev, q);
           budget = vdev_is_wanted (dev, q) ? 0 : budget - 1;
         }
+      vdev_tell (dev, q);
     }
   while (ret == 0 && (vdev_poll (dev, q) || virtq_arm (&queue->ring)) && budget > 0);
   if (ret < 0)

@@ -57,7 +57,10 @@ struct vdev_queue
   struct worker *worker; /* NULL: served by whoever calls vdev_kick() */
   struct watch kick;     /* an eventfd */
   bool fresh;            /* it begins anew */
-  unsigned polls_in_vain, polls_left_out; /* vdev_poll()'s */
+  /* of vdev-poll.c */
+  unsigned polls_in_vain, polls_left_out;
+  unsigned untold, told; /* answers the driver has not heard of; and of how many the last time */
+  uint64_t untold_since;
   _Atomic bool stopping; /* somebody waits until it has stopped */
   struct vdev *dev;
   unsigned index;
@@ -74,7 +77,8 @@ struct vdev
   unsigned n_workers;
   unsigned worker_share; /* queue q belongs to worker q / worker_share % n_workers */
   unsigned threads;      /* SANDBOX_ kinds of the workers */
-  unsigned poll_us;      /* how long vdev_serve() looks for more before it waits for a kick */
+  unsigned poll_us;      /* how long vdev_serve() looks for more before it waits for a kick, and
+                            the longest that an answer waits to share an interrupt */
   unsigned n_counted;    /* as vhost-user's front-ends count queues: for net, pairs */
   struct worker *workers[VDEV_QUEUES_MAX];
   struct vdev_queue queues[VDEV_QUEUES_MAX];
@@ -104,6 +108,12 @@ void vdev_serve (struct vdev *dev, unsigned q,
 bool vdev_poll (struct vdev *dev, unsigned q);
 /* Tells the driver of used buffers if it wants to know. */
 void vdev_notify (struct vdev *dev, unsigned q);
+/* The same for vdev_serve(), where answers share interrupts: there is one more answer, and the
+ * driver is told in time; the driver is told now, as before what may take long. */
+void vdev_answered (struct vdev *dev, unsigned q);
+void vdev_tell (struct vdev *dev, unsigned q);
+/* Whether the driver is just putting requests into the queue, one after another. */
+bool vdev_follows (struct vdev *dev, unsigned q);
 /* Changes the configuration and tells the driver. Any thread. */
 void vdev_set_config (struct vdev *dev, unsigned offset, const void *data, unsigned len);
 /* Whether somebody waits for the queue's worker: to stop the queue, or to hold it. After the
