@@ -15,8 +15,8 @@ an echo that does nothing takes for as many bytes there and back on the same soc
 (tests/bench/echo.c), and the ratio of what each agent adds to that.
 Instructions a command with --callgrind; pipelined requests a second; wake-ups while idle; memory at rest
 and after a 48 MB guest-file-read, all processes of an agent together. With --guest also the answer times of all three in
-micro guests side by side, over virtio-serial; each has a disk with a filesystem. Prints tables; ratios below 1 are
-ours.
+micro guests side by side, over virtio-serial; each has a disk with a filesystem and
+somebody who is logged in. Prints tables; ratios below 1 are ours.
 """
 
 import argparse
@@ -47,6 +47,7 @@ QUERIES = ["guest-ping", "guest-sync", "guest-info", "guest-get-time", "guest-ge
 ARGUMENTS = {"guest-sync": {"id": 123456789}}
 FLOOR = "echo"
 DISK = ("virtio-blk-pci,drive={drive},serial=bench", 64 << 20)
+APPEND = "pvt.mount pvt.login"  # a filesystem, and somebody who is logged in
 READ_SIZE = 48 * 1000 * 1000
 
 
@@ -249,7 +250,7 @@ def in_guests(options, binaries):
         agents = {}
         for key, binary in {**binaries, FLOOR: options.load.with_name("echo")}.items():
             vm = stack.enter_context(VM(*micro.image(binary), smp="1", memory=256, disks=[DISK],
-                                        append="pvt.mount"))
+                                        append=APPEND))
             agents[key] = InGuest(vm)
         commands = common_commands({key: agents[key] for key in binaries})
         return latencies(options, agents, commands)

@@ -32,7 +32,7 @@ LANES = ("qemu-ga", "pvtools", bench.FLOOR)
 WARM_UP = 20
 TIMEOUT = 900
 # The kernel's stories of a processor that stands still for long are not wanted.
-APPEND = "pvt.mount nowatchdog"
+APPEND = f"{bench.APPEND} nowatchdog"
 
 
 def measured(lane, name, count):

@@ -81,6 +81,13 @@ def test_disk_by_address_and_serial():
             check(stats["vda"]["write-sectors"] > 0, stats["vda"])
 
 
+def test_who_is_logged_in():
+    with machine(append="pvt.login") as vm:
+        vm.wait_agent()
+        with vm.line() as line:
+            equal(line.ask("guest-get-users"), [{"user": "alice", "login-time": 1000}], "users")
+
+
 def test_hot_plugged_disk_appears():
     devices = ["-device", "pcie-root-port,id=rp1,chassis=1"]
     with machine(devices=devices) as vm:
