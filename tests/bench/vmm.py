@@ -235,11 +235,24 @@ class Rows(dict):
         return "\n".join(lines + [f"\nStarted again: {why}" for why in self.ended])
 
 
+def until_it_works(rows, measure, machine, *rest):
+    """A guest that ends before its time, as a reset of the nested one may make it, does not
+    take the other machines' figures along."""
+    for _ in range(TRIES):
+        try:
+            return measure(machine, *rest)
+        except (AssertionError, RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
+            why = (str(error).strip().splitlines() or [repr(error)])[-1]
+        rows.ended.append(f"{machine}: {why}")
+        print(f"# {rows.ended[-1]}", file=sys.stderr, flush=True)
+    raise RuntimeError(f"{machine} ended {TRIES} times")
+
+
 def measure_start(lane, rounds, rows):
     """To the first instruction; a kernel's, behind what firmware there is; memory then."""
     for _ in range(rounds):
         for machine in MACHINES:
-            told = lane.run(machine, "rom")
+            told = until_it_works(rows, lane.run, machine, "rom")
             rows.add("start to the first instruction", "ms", machine, told["exec"] / 1e3)
             rows.add("memory besides the guest's, Pss", "KiB", machine, told["pss"])
             rows.add("the same, private only", "KiB", machine, told["private"])
@@ -252,27 +265,19 @@ NET_ROWS = [("stream-out", "TCP from the guest", "MB/s", 1e6), ("stream-in", "TC
             ("round-trip", "TCP, one byte and back", "a second", 1)]
 
 
-def entered_and_measured(lane, machine, rows):
-    """(ms to the kernel's entry, what its run told). A guest that ends before its time, as
-    a reset of the nested one may make it, does not take the other machines' figures along."""
-    for _ in range(TRIES):
-        try:
-            entry = lane.run(machine, "loaded")["exec"] / 1e3
-            told = lane.run(machine, "linux", "idle")
-            if "up" in told["at"] and len(told["rates"]) == len(DISK_ROWS + NET_ROWS):
-                return entry, told
-            why = f"only {sorted([*told['at'], *told['rates']])}"
-        except (AssertionError, RuntimeError, TimeoutError) as error:
-            why = (str(error).strip().splitlines() or [repr(error)])[-1]
-        rows.ended.append(f"{machine}: {why}")
-        print(f"# {rows.ended[-1]}", file=sys.stderr, flush=True)
-    raise RuntimeError(f"{machine} ended {TRIES} times")
+def entered_and_measured(machine, lane):
+    """(ms to the kernel's entry, what its run told)."""
+    entry = lane.run(machine, "loaded")["exec"] / 1e3
+    told = lane.run(machine, "linux", "idle")
+    if "up" not in told["at"] or len(told["rates"]) != len(DISK_ROWS + NET_ROWS):
+        raise RuntimeError(f"only {sorted([*told['at'], *told['rates']])}")
+    return entry, told
 
 
 def measure_linux(lane, rounds, rows):
     for _ in range(rounds):
         for machine in MACHINES:
-            entry, told = entered_and_measured(lane, machine, rows)
+            entry, told = until_it_works(rows, entered_and_measured, machine, lane)
             up = told["at"]["up"] / 1e3
             rows.add("start to a kernel's entry", "ms", machine, entry)
             rows.add("kernel's entry to its first program", "ms", machine, up - entry)
