@@ -60,10 +60,7 @@ def script(count):
 class Counted(QemuVM):
     """Without hardware's help, whatever there is: it does not count."""
 
-    def __init__(self, *arguments, **keywords):
-        super().__init__(*arguments, **keywords)
-        at = self.arguments.index("-accel")
-        self.arguments[at:at + 4] = ["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=on"]
+    accelerator = ["-accel", "tcg,thread=single", "-cpu", "max", "-icount", "shift=0,sleep=on"]
 
 
 def run(options, directory):

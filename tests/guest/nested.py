@@ -19,7 +19,7 @@ import micro
 import shell
 import vhostuser
 from agent import find_agent
-from qemuvm import QemuVM
+from qemuvm import EMULATED, QemuVM
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 MODULES = ["kvm", "kvm_amd", "loop", "crc32c_generic"]  # the last two to look into images
@@ -94,11 +94,10 @@ def image():
 class Outer(QemuVM):
     """The outer guest, of @made or image(); sh() runs a script in it."""
 
+    accelerator = EMULATED  # KVM in KVM is another story
+
     def __init__(self, made=None, **keywords):
         super().__init__(*(made or image()), memory=1536, network=False, **keywords)
-        # KVM in KVM is another story: this one is emulated everywhere.
-        at = self.arguments.index("-accel")
-        self.arguments[at:at + 4] = ["-accel", "tcg,thread=multi", "-cpu", "max"]
 
     def __enter__(self):
         super().__enter__()

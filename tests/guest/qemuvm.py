@@ -6,22 +6,25 @@ import subprocess
 from machine import EXTENDED, MAC, PORT, Machine, has_kvm
 
 
+EMULATED = ["-accel", "tcg,thread=multi", "-cpu", "max"]
+
+
 def accelerator():
     """QEMU's arguments for the fastest way this machine really has."""
-    if has_kvm():
-        return ["-accel", "kvm", "-cpu", "host"]
-    return ["-accel", "tcg,thread=multi", "-cpu", "max"]
+    return ["-accel", "kvm", "-cpu", "host"] if has_kvm() else EMULATED
 
 
 class QemuVM(Machine):
     """`devices` are further QEMU arguments, `disks` are (device arguments, size) of
     scratch disks, {drive} standing for the drive."""
 
+    accelerator = None  # QEMU's arguments, where it is not the fastest
+
     def __init__(self, kernel, initrd, disk=None, append="", smp="2", memory=1024, devices=(),
                  disks=(), network=True, port=True, paused=False):
         super().__init__()
         self.arguments = [
-            "qemu-system-x86_64", "-machine", "q35", *accelerator(), "-smp", smp, "-m", str(memory),
+            "qemu-system-x86_64", "-machine", "q35", *(self.accelerator or accelerator()), "-smp", smp, "-m", str(memory),
             "-nodefaults", "-display", "none", "-kernel", str(kernel), "-initrd", str(initrd),
             "-append", f"console=ttyS0 quiet panic=-1 {'root=/dev/vda rw ' if disk else ''}{append}",
             "-serial", f"file:{self.console}", "-qmp", f"unix:{self.qmp_socket},server=on,wait=off",
