@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -20,7 +21,12 @@ lane_of (struct virtio_transport *transport)
 static void
 notify (void *data, unsigned q)
 {
-  ((struct lane *) data)->interrupts |= VIRTIO_INT_QUEUE;
+  struct lane *lane = data;
+
+  if (lane->threads)
+    eventfd_write (lane->heard, 1);
+  else
+    lane->interrupts |= VIRTIO_INT_QUEUE;
 }
 
 static void
@@ -54,7 +60,7 @@ static void
 start_queue (struct lane *lane, unsigned q)
 {
   lane->queues[q].features = lane->dev->accepted;
-  lane->running[q] = vdev_queue_start (lane->dev, q, &lane->queues[q], NULL, -1) == 0;
+  lane->running[q] = vdev_queue_start (lane->dev, q, &lane->queues[q], NULL, lane->doorbells[q]) == 0;
   if (!lane->running[q])
     broken (lane);
 }
@@ -301,7 +307,7 @@ hal_relax (void *ctx)
   struct lane *lane = ctx;
 
   for (unsigned q = 0; q < lane->dev->n_queues; q++)
-    if (lane->running[q])
+    if (lane->running[q] && !lane->threads)
       lane->dev->ops->kick (lane->dev, q);
 }
 
@@ -328,11 +334,24 @@ lane_init (struct lane *lane, struct vdev *dev)
   guest_memory_add (&lane->memory, LANE_GPA, LANE_RAM, lane->ram);
   lane->hal = (struct virtio_hal){ &hal_ops, lane };
   lane->dev = dev;
+  lane->heard = -1;
+  memset (lane->doorbells, -1, sizeof lane->doorbells);
   lane->transport = (struct virtio_transport){ .ops = &transport_ops,
                                                .hal = &lane->hal,
                                                .device_id = (uint16_t) dev->id,
                                                .config_size = dev->config_size };
   vdev_attach (dev, &lane->memory, &to_driver, lane);
+}
+
+void
+lane_init_with_workers (struct lane *lane, struct vdev *dev)
+{
+  lane_init (lane, dev);
+  lane->threads = true;
+  lane->heard = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  for (unsigned q = 0; q < dev->n_queues; q++)
+    lane->doorbells[q] = eventfd (0, EFD_NONBLOCK | EFD_CLOEXEC);
+  vdev_start_workers (dev);
 }
 
 void
@@ -345,4 +364,8 @@ lane_finish (struct lane *lane)
   while (lane->blocks)
     hal_free (lane, lane->blocks + 1, 0);
   munmap (lane->ram - page, LANE_RAM + 2 * page);
+  for (unsigned q = 0; lane->threads && q < lane->dev->n_queues; q++)
+    close (lane->doorbells[q]);
+  if (lane->threads)
+    close (lane->heard);
 }

@@ -36,11 +36,15 @@ struct lane
   uint32_t status;
   uint64_t driver_features;
   uint32_t interrupts;
+  bool threads; /* the device has workers: they are kicked, and interrupts arrive at @heard */
+  int heard, doorbells[VDEV_QUEUES_MAX];
   bool running[VDEV_QUEUES_MAX];
   struct virtq_config queues[VDEV_QUEUES_MAX];
 };
 
 /* @dev stays the caller's; it has no workers: what it does it does at once. */
 void lane_init (struct lane *lane, struct vdev *dev);
+/* The same with workers, as a machine has them. */
+void lane_init_with_workers (struct lane *lane, struct vdev *dev);
 /* Frees the memory, also what a driver left to a device that did not reset. */
 void lane_finish (struct lane *lane);
