@@ -128,7 +128,7 @@ gboolean
 pvt_handle_guest_get_fsinfo (PvtCall *call, GPtrArray **result, GError **error)
 {
   const PvtRoot *root = pvt_call_root (call);
-  g_autoptr (GPtrArray) mounts = pvt_mountinfo_read (root, error);
+  g_autoptr (GPtrArray) mounts = pvt_mountinfo_kept (root, error);
   g_autoptr (GArray) candidates = NULL;
   g_autofree PvtStatfsResult *results = NULL;
 

@@ -2,9 +2,14 @@
 #include "mountinfo.h"
 
 #include "bounds.h"
+#include "proc-file.h"
 #include "text.h"
 
+#include <poll.h>
 #include <string.h>
+
+#define MOUNTINFO "proc/self/mountinfo"
+#define KEPT_MAX (64 * 1024) /* bytes of it: whoever has more mounts than that pays for them each time */
 
 GPtrArray *
 pvt_mounts_new (void)
@@ -128,18 +133,66 @@ pvt_mountinfo_parse (const char *text, gsize len, GPtrArray *mounts)
     }
 }
 
+static GPtrArray *
+parse_all (const char *text, gsize len)
+{
+  GPtrArray *mounts = pvt_mounts_new ();
+
+  pvt_mountinfo_parse (text, len, mounts);
+  return mounts;
+}
+
 GPtrArray *
 pvt_mountinfo_read (const PvtRoot *root, GError **error)
 {
   gsize len;
-  g_autofree char *text
-      = pvt_root_read_alloc (root, "proc/self/mountinfo", PVT_MAX_PROC_FILE, &len, error);
+  g_autofree char *text = pvt_root_read_alloc (root, MOUNTINFO, PVT_MAX_PROC_FILE, &len, error);
+
+  return text ? parse_all (text, len) : NULL;
+}
+
+/* Asked once a change: the kernel remembers for each open file what it has told. */
+static gboolean
+have_changed (int fd)
+{
+  struct pollfd told = { fd, POLLPRI, 0 };
+
+  return poll (&told, 1, 0) != 0;
+}
+
+/* Whether they have changed is asked first: what changes while they are read is told of by
+ * the next call. */
+static GPtrArray *
+keep (PvtProcFile *file, const PvtRoot *root, GPtrArray **kept, GError **error)
+{
+  gboolean news = *kept == NULL || have_changed (file->fd);
   GPtrArray *mounts;
 
-  if (text == NULL)
+  if (!news)
+    return g_ptr_array_ref (*kept);
+  g_clear_pointer (kept, g_ptr_array_unref);
+  if (!pvt_proc_file_get (file, root, error))
     return NULL;
-  mounts = pvt_mounts_new ();
-  pvt_mountinfo_parse (text, len, mounts);
+  mounts = parse_all (file->text, file->len);
+  if (file->len <= KEPT_MAX)
+    *kept = g_ptr_array_ref (mounts);
+  pvt_proc_file_forget (file);
+  return mounts;
+}
+
+GPtrArray *
+pvt_mountinfo_kept (const PvtRoot *root, GError **error)
+{
+  static GMutex lock;
+  static PvtProcFile file = { .path = MOUNTINFO, .records = TRUE, .fd = -1 };
+  static GPtrArray *kept;
+  GPtrArray *mounts;
+
+  if (root->fake) /* its file tells nobody */
+    return pvt_mountinfo_read (root, error);
+  g_mutex_lock (&lock);
+  mounts = keep (&file, root, &kept, error);
+  g_mutex_unlock (&lock);
   return mounts;
 }
 

@@ -23,6 +23,14 @@ void pvt_mountinfo_parse (const char *text, gsize len, GPtrArray *mounts);
 /* All mounts in mount order; the caller unrefs. */
 GPtrArray *pvt_mountinfo_read (const PvtRoot *root, GError **error);
 
+/*
+ * The same, as they were when mounts changed the last time, which the kernel tells (proc(5),
+ * poll(2)): one system call as a rule, while to have the file written costs as much as all
+ * else about a list of filesystems. That an error made one read-only is no change of mounts.
+ * Any thread; the caller unrefs the array and changes nothing in it.
+ */
+GPtrArray *pvt_mountinfo_kept (const PvtRoot *root, GError **error);
+
 /* An array that frees its PvtMounts. */
 GPtrArray *pvt_mounts_new (void);
 

@@ -75,6 +75,13 @@ pvt_proc_file_get (PvtProcFile *file, const PvtRoot *root, GError **error)
 }
 
 void
+pvt_proc_file_forget (PvtProcFile *file)
+{
+  g_clear_pointer (&file->text, g_free);
+  file->len = file->size = 0;
+}
+
+void
 pvt_proc_file_close (PvtProcFile *file)
 {
   if (file->fd >= 0)

@@ -22,5 +22,8 @@ gboolean pvt_proc_file_read (PvtProcFile *file, const PvtRoot *root);
  * does not stay open. */
 gboolean pvt_proc_file_get (PvtProcFile *file, const PvtRoot *root, GError **error);
 
+/* Frees the text alone; it stays open. */
+void pvt_proc_file_forget (PvtProcFile *file);
+
 /* Closes it and frees the text; it may be read again. */
 void pvt_proc_file_close (PvtProcFile *file);

@@ -11,7 +11,6 @@
 #include "agent/platform/exec-group.h"
 #include "agent/platform/meminfo.h"
 #include "agent/platform/memblocks.h"
-#include "agent/platform/mountinfo.h"
 #include "agent/platform/netlink.h"
 #include "agent/platform/nvme-smart.h"
 #include "agent/platform/osrelease.h"
@@ -148,50 +147,6 @@ disk_counters (void **state G_GNUC_UNUSED)
   d = &g_array_index (disks, PvtDiskCounters, 1);
   assert_int_equal (d->n_fields, 17);
   assert_int_equal (d->fields[PVT_DISK_FLUSH_TICKS], 17);
-}
-
-static void
-mounts (void **state G_GNUC_UNUSED)
-{
-  g_autoptr (GPtrArray) list = NULL;
-  const PvtMount *m;
-
-  put ("proc/self/mountinfo",
-       "21 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw,errors=remount-ro\n"
-       "30 21 0:40 / /mnt/with\\040blank\\011tab rw shared:5 master:2 - nfs4 server:/x rw\n"
-       "31 21 254:2 /sub /ro ro - xfs /dev/vda2 rw\n"
-       "32 21 0:41 / /empty rw -  overlay  rw\n"
-       "33 21 0:42 / /nosource rw - tmpfs  rw\n"
-       "34 21 bad / /x rw - ext4 /dev/x rw\n35 21 1:2 / /cut rw\n\n36\n"
-       "37 21 0:50 / /fuse rw - fuse.sshfs me@host: rw\n");
-  list = pvt_mountinfo_read (root, NULL);
-  assert_true (list->len >= 5);
-  m = list->pdata[0];
-  assert_int_equal (m->major, 254);
-  assert_string_equal (m->source, "/dev/vda1");
-  assert_false (m->read_only);
-  m = list->pdata[1];
-  assert_string_equal (m->mountpoint, "/mnt/with blank\ttab");
-  assert_true (pvt_mount_is_remote (m));
-  m = list->pdata[2];
-  assert_true (m->read_only);
-  assert_string_equal (m->root, "/sub");
-  m = list->pdata[list->len - 1];
-  assert_string_equal (m->type, "fuse.sshfs");
-  assert_true (pvt_mount_is_remote (m));
-}
-
-static void
-mounts_are_bounded (void **state G_GNUC_UNUSED)
-{
-  g_autoptr (GString) text = g_string_new (NULL);
-  g_autoptr (GPtrArray) list = NULL;
-
-  for (guint i = 0; i < PVT_MAX_MOUNTS + 1; i++)
-    g_string_append_printf (text, "%u 1 0:1 / /m%u rw - tmpfs t rw\n", i, i);
-  put ("proc/self/mountinfo", text->str);
-  list = pvt_mountinfo_read (root, NULL);
-  assert_int_equal (list->len, PVT_MAX_MOUNTS);
 }
 
 static void
@@ -555,7 +510,6 @@ main (void)
     cmocka_unit_test (cpu_times),         cmocka_unit_test (memory),
     cmocka_unit_test (counters),
     cmocka_unit_test (pressure),          cmocka_unit_test (disk_counters),
-    cmocka_unit_test (mounts),            cmocka_unit_test (mounts_are_bounded),
     cmocka_unit_test (processors),        cmocka_unit_test (memory_blocks),
     cmocka_unit_test (many_memory_blocks),
     cmocka_unit_test (resolver),          cmocka_unit_test (os_release),
