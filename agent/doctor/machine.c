@@ -40,29 +40,43 @@ read_signature (const PvtRoot *root, char signature[13])
 #endif
 }
 
+/* What its firmware calls it; some machines have none that does. */
+static char *
+describe_model (PvtDoctor *doctor)
+{
+  char vendor[128], product[128];
+  char *model;
+
+  pvt_doctor_read (doctor, vendor, sizeof vendor, "sys/class/dmi/id/sys_vendor");
+  pvt_doctor_read (doctor, product, sizeof product, "sys/class/dmi/id/product_name");
+  model = g_strstrip (g_strconcat (vendor, " ", product, NULL));
+  if (*model)
+    return model;
+  g_free (model);
+  return g_strdup ("no vendor or product told");
+}
+
 static void
 check_hypervisor (PvtDoctor *doctor)
 {
-  g_autofree char *cpuinfo = NULL;
-  char vendor[128], product[128], signature[13];
+  g_autofree char *cpuinfo = NULL, *model = describe_model (doctor);
+  char signature[13];
   gsize len;
 
   cpuinfo = pvt_root_read_alloc (doctor->root, "proc/cpuinfo", 4u << 20, &len, NULL);
-  pvt_doctor_read (doctor, vendor, sizeof vendor, "sys/class/dmi/id/sys_vendor");
-  pvt_doctor_read (doctor, product, sizeof product, "sys/class/dmi/id/product_name");
   read_signature (doctor->root, signature);
   if (strcmp (signature, "TCGTCGTCGTCG") == 0)
     pvt_doctor_say (doctor, "hypervisor", PVT_CHECK_STATE_WARN,
                     "start it with KVM on the host (-accel kvm): emulation is many times slower",
-                    "emulated by QEMU (TCG): %s %s", vendor, product);
+                    "emulated by QEMU (TCG): %s", model);
   else if (cpuinfo == NULL || strstr (cpuinfo, " hypervisor") == NULL)
     pvt_doctor_say (doctor, "hypervisor", PVT_CHECK_STATE_WARN,
                     "let the hypervisor show itself in CPUID (QEMU: no -cpu ...,-hypervisor, "
                     "kvm=off): the kernel cannot adapt otherwise",
-                    "no hypervisor is to be seen in the processor's flags: %s %s", vendor, product);
+                    "no hypervisor is to be seen in the processor's flags: %s", model);
   else
-    pvt_doctor_say (doctor, "hypervisor", PVT_CHECK_STATE_PASS, NULL, "%s%s%s %s", signature,
-                    *signature ? ", " : "", vendor, product);
+    pvt_doctor_say (doctor, "hypervisor", PVT_CHECK_STATE_PASS, NULL, "%s%s%s", signature,
+                    *signature ? ", " : "", model);
 }
 
 static void

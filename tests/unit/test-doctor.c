@@ -160,7 +160,9 @@ static void
 machine (void **state G_GNUC_UNUSED)
 {
   put ("proc/cpuinfo", "flags : fpu\n");
-  expect ("hypervisor", PVT_CHECK_STATE_WARN, "QEMU");
+  expect ("hypervisor", PVT_CHECK_STATE_WARN, "flags: QEMU");
+  remove_path ("sys/class/dmi/id/sys_vendor");
+  expect ("hypervisor", PVT_CHECK_STATE_WARN, "flags: no vendor or product told");
   put ("sys/devices/system/clocksource/clocksource0/current_clocksource", "acpi_pm\n");
   expect ("clocksource", PVT_CHECK_STATE_WARN, "acpi_pm, of kvm-clock tsc");
   put ("sys/class/misc/hw_random/rng_current", "none\n");
