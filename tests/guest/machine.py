@@ -43,6 +43,7 @@ LACKS = {
     "registers": "our VMM does not show its processors' registers",
     "panic-actions": "with our VMM a panic is the guest's end",
     "erst": "our VMM has nothing of ACPI's ERST",
+    "identity": "our VMM tells its guests no UUID",
     "host-network": "a nested guest may be between this machine and the guest's network",
 }
 

@@ -60,6 +60,10 @@ class QemuVM(Machine):
         """While it runs; the @number'th of its scratch disks."""
         self.monitor.command("block_resize", device=f"d{number}", size=size)
 
+    def resize_root(self, size):
+        """The same of the disk with its root."""
+        self.monitor.command("block_resize", device="root", size=size)
+
     def start(self):
         return subprocess.Popen(self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=self.said.open("wb"))

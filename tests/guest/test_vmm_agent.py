@@ -52,6 +52,7 @@ PROGRAMS = {
     "test_exporter_page_guest": [],
     "test_snapshot": [],
     "test_hotplug": [],
+    "test_enablement": [],
     "test_hibernate": [],
 }
 # Those that are about something of QEMU's.
@@ -60,7 +61,6 @@ QEMUS = {
     "test_faults": "our devices in QEMU, by vhost-user",
     "test_vhost_user": "our devices in QEMU, by vhost-user",
     "test_vhost_user_net": "our devices in QEMU, by vhost-user",
-    "test_enablement": "the firmware's tables of QEMU, a disk of other hardware",
     "test_readme": "quickstart's guest, which is QEMU's",
     "test_torture": "overlays of QEMU",
 }

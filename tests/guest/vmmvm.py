@@ -126,7 +126,13 @@ class VmmVM(Machine):
 
     def resize_disk(self, number, size):
         """While it runs; the @number'th of its scratch disks."""
-        path = self.directory / f"disk{number}.img"
+        self.resize(self.directory / f"disk{number}.img", size)
+
+    def resize_root(self, size):
+        """The same of the disk with its root, which is the first."""
+        self.resize(self.drives[0], size)
+
+    def resize(self, path, size):
         self.place.grow(path, size)
         self.monitor.command("block_resize", device=f"drive{self.drives.index(path)}", size=size)
 

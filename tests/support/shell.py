@@ -18,7 +18,7 @@ def finish(line, pid, timeout=120):
             return status.get("exitcode"), base64.b64decode(status.get("out-data", "")).decode()
         if time.monotonic() > deadline:
             raise TimeoutError(f"process {pid} still runs")
-        time.sleep(0.05)
+        time.sleep(0.05 * PATIENCE)
 
 
 def start(line, script):
