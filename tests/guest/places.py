@@ -38,14 +38,18 @@ cp --sparse=always {files} {place}
 umount {place}
 """
 READ_STORE = """set -e
-cp --reflink=auto --sparse=always {image} {image}.now
 mount -o loop {image}.now {place}
-cp --sparse=always {place}/{name} {target}
+cd {place}
+{copies}
+cd /
 umount {place}
-rm {image}.now
 """
 
 _there = []
+
+
+def copy(path, target):
+    subprocess.run(["cp", "--reflink=auto", "--sparse=always", path, target], check=True)
 
 
 def mounting(script, **words):
@@ -84,9 +88,9 @@ class Here:
         """The same for a disk: what is written to it stays if @keep."""
         if keep:
             return path
-        copy = directory / f"copy-{path.name}"
-        subprocess.run(["cp", "--reflink=auto", "--sparse=always", path, copy], check=True)
-        return copy
+        target = directory / f"copy-{path.name}"
+        copy(path, target)
+        return target
 
     def grow(self, path, size):
         """A disk that is kept may have @size from now on: its file is made larger by the VMM."""
@@ -108,7 +112,12 @@ class Here:
 
     def get(self, path, target):
         """A file that is where the guests run."""
-        subprocess.run(["cp", "--reflink=auto", "--sparse=always", path, target], check=True)
+        copy(path, target)
+
+    def get_of_store(self, targets, store):
+        """Several of a store's files: {name: path here}; guests may be at work in it meanwhile."""
+        for name, target in targets.items():
+            copy(store / name, target)
 
     def start(self, words, _directory, sockets, _files, said):
         """pvtools-vmm with @words; @sockets: {path here: path where it runs}. What it says goes to @said."""
@@ -278,10 +287,23 @@ class There:
     def get(self, path, target):
         for store in self.stores:
             if store in path.parents:
-                self.outer.sh("sync")
-                mounting(READ_STORE, image=store.with_name("store.img"), name=path.relative_to(store), target=target)
+                self.get_of_store({path.relative_to(store): target}, store)
                 return
         self.relay.get(path, target, int(self.outer.sh(f"stat -c %s {path}")))
+
+    def get_of_store(self, targets, store):
+        """Its image is copied as of one moment, since guests may write to their disks in it."""
+        image = store.with_name("store.img")
+        copied = image.with_name("store.img.now")
+        self.outer.sh(f"fsfreeze --freeze {store}")
+        try:
+            copy(image, copied)
+        finally:
+            self.outer.sh(f"fsfreeze --unfreeze {store}")
+        copies = "\n".join(shlex.join(["cp", "--sparse=always", str(name), str(target)])
+                           for name, target in targets.items())
+        mounting(READ_STORE, image=image, copies=copies)
+        copied.unlink()
 
     def start(self, words, directory, sockets, files, said):
         def ended():

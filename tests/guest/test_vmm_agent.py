@@ -52,6 +52,7 @@ PROGRAMS = {
     "test_exporter_page_guest": [],
     "test_snapshot": [],
     "test_hotplug": [],
+    "test_torture": [],
     "test_enablement": [],
     "test_hibernate": [],
 }
@@ -62,7 +63,6 @@ QEMUS = {
     "test_vhost_user": "our devices in QEMU, by vhost-user",
     "test_vhost_user_net": "our devices in QEMU, by vhost-user",
     "test_readme": "quickstart's guest, which is QEMU's",
-    "test_torture": "overlays of QEMU",
 }
 LONG = bool(os.environ.get("PVT_LONG"))
 
