@@ -65,6 +65,7 @@ FIGURES = [
     (r"· ?(?:B|[KMGT]iB)\b", "·B"),
     (r"·(?: (?:d|h|min|s|ms)\b(?: ·)?)+", "·s"),
     (r"(· [a-z]{3,}?)s\b", r"\1"),
+    (r"-{3,}", "---"),  # as wide as the column under it
 ]
 
 
