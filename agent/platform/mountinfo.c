@@ -165,16 +165,14 @@ have_changed (int fd)
 static GPtrArray *
 keep (PvtProcFile *file, const PvtRoot *root, GPtrArray **kept, GError **error)
 {
-  gboolean news = *kept == NULL || have_changed (file->fd);
-  GPtrArray *mounts;
+  GPtrArray *mounts = NULL;
 
-  if (!news)
+  if (*kept && !have_changed (file->fd))
     return g_ptr_array_ref (*kept);
   g_clear_pointer (kept, g_ptr_array_unref);
-  if (!pvt_proc_file_get (file, root, error))
-    return NULL;
-  mounts = parse_all (file->text, file->len);
-  if (file->len <= KEPT_MAX)
+  if (pvt_proc_file_get (file, root, error))
+    mounts = parse_all (file->text, file->len);
+  if (mounts && file->len <= KEPT_MAX)
     *kept = g_ptr_array_ref (mounts);
   pvt_proc_file_forget (file);
   return mounts;
